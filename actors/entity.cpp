@@ -1,0 +1,103 @@
+#include "actors/entity.hpp"
+
+#include "actors/allowance.hpp"
+#include "actors/queue.hpp"
+#include "actors/reservation.hpp"
+#include "actors/seat.hpp"
+#include "actors/show.hpp"
+#include "actors/stock.hpp"
+#include "actors/user.hpp"
+#include "actors/wallet.hpp"
+
+namespace usher::actors {
+namespace {
+
+/// Where the messages of an aggregate stand in the envelopes.
+template <class A>
+struct place;
+
+#define USHER_PLACE(aggregate)                                                                                  \
+  template <>                                                                                                   \
+  struct place<aggregate> {                                                                                     \
+    static const auto& command(const v1::Command& c) { return c.aggregate(); }                                  \
+    static auto* command(v1::Command& c) { return c.mutable_##aggregate(); }                                    \
+    static const auto& event(const v1::StreamEvent& e) { return e.aggregate(); }                                \
+    static auto* event(v1::StreamEvent& e) { return e.mutable_##aggregate(); }                                  \
+    static const auto& state(const v1::Snapshot& s) { return s.aggregate(); }                                   \
+    static auto* state(v1::Snapshot& s) { return s.mutable_##aggregate(); }                                     \
+  }
+USHER_PLACE(show);
+USHER_PLACE(seat);
+USHER_PLACE(stock);
+USHER_PLACE(allowance);
+USHER_PLACE(reservation);
+USHER_PLACE(queue);
+USHER_PLACE(wallet);
+USHER_PLACE(user);
+#undef USHER_PLACE
+
+template <class A>
+class entity_of final : public entity {
+ public:
+  entity_decision decide(const v1::EntityRef& ref, const v1::Command& c, const context& ctx) const override {
+    auto d = A::decide(ref, state_, place<A>::command(c), ctx);
+    entity_decision out;
+    out.what = static_cast<entity_decision::kind>(d.what);
+    out.outcome = std::move(d.outcome);
+    out.rejection = std::move(d.rejection);
+    out.parts = std::move(d.parts);
+    out.settles = std::move(d.settles);
+    out.events.resize(d.events.size());
+    for (std::size_t i = 0; i < d.events.size(); ++i) *place<A>::event(out.events[i]) = std::move(d.events[i]);
+    return out;
+  }
+  void evolve(const v1::StreamEvent& e) override { A::evolve(state_, place<A>::event(e)); }
+  std::optional<time_point> deadline() const override { return A::deadline(state_); }
+  std::vector<errand> react(const v1::EntityRef& ref) const override { return A::react(ref, state_); }
+  std::unique_ptr<entity> clone() const override { return std::make_unique<entity_of>(*this); }
+  void save(v1::Snapshot& s) const override { *place<A>::state(s) = state_; }
+  void restore(const v1::Snapshot& s) override { state_ = place<A>::state(s); }
+
+ private:
+  typename A::state state_;
+};
+
+template <class A>
+std::optional<v1::Command> wake_command_of() {
+  auto wake = A::wake();
+  if (!wake) return std::nullopt;
+  v1::Command c;
+  *place<A>::command(c) = std::move(*wake);
+  return c;
+}
+
+/// Calls `f` with the aggregate of this kind.
+template <class F>
+auto with_aggregate(v1::Kind kind, F f) -> decltype(f.template operator()<seat>()) {
+  switch (kind) {
+    case v1::SHOW: return f.template operator()<show>();
+    case v1::SEAT: return f.template operator()<seat>();
+    case v1::STOCK: return f.template operator()<stock>();
+    case v1::ALLOWANCE: return f.template operator()<allowance>();
+    case v1::RESERVATION: return f.template operator()<reservation>();
+    case v1::QUEUE: return f.template operator()<queue>();
+    case v1::WALLET: return f.template operator()<wallet>();
+    case v1::USER: return f.template operator()<user>();
+    case v1::KIND_UNSPECIFIED:
+    case v1::Kind_INT_MIN_SENTINEL_DO_NOT_USE_:
+    case v1::Kind_INT_MAX_SENTINEL_DO_NOT_USE_: break;
+  }
+  throw std::logic_error("no such kind of entity");
+}
+
+}  // namespace
+
+std::unique_ptr<entity> make_entity(v1::Kind kind) {
+  return with_aggregate(kind, []<class A>() -> std::unique_ptr<entity> { return std::make_unique<entity_of<A>>(); });
+}
+
+std::optional<v1::Command> wake_command(v1::Kind kind) {
+  return with_aggregate(kind, []<class A>() { return wake_command_of<A>(); });
+}
+
+}  // namespace usher::actors

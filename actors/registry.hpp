@@ -1,0 +1,54 @@
+#pragma once
+// Finds the actor of an entity, wakes it where it sleeps, and lets it sleep again.
+
+#include <caf/actor.hpp>
+#include <caf/actor_system.hpp>
+
+#include <array>
+#include <mutex>
+#include <unordered_map>
+
+#include "actors/shell.hpp"
+
+namespace usher::actors {
+
+/// Thread-safe. A message is sent while the entity's shard is locked, and an actor leaves the registry under the same
+/// lock and only with an empty mailbox, so no message is ever sent to an actor that has gone.
+class registry {
+ public:
+  explicit registry(caf::actor_system& system) : system_(system) {}
+
+  /// Must be called once, before the first send.
+  void connect(surroundings& around) { around_ = &around; }
+
+  void send(const v1::EntityRef& to, request_ptr);
+  void send(const v1::EntityRef& to, slip_ptr);
+
+  /// Asks the actors that heard nothing since `before` to go, if they have nothing to do.
+  void passivate(time_point before);
+  /// Called by a shell that wants to go. @return whether it may: it is out of the registry and gets no more messages.
+  bool forget(const v1::EntityRef&, const shell&);
+
+  std::size_t awake() const;
+  /// Ends all actors. Nothing may be sent afterwards.
+  void stop();
+
+ private:
+  struct resident {
+    caf::actor actor;
+    time_point last_used;
+  };
+  struct shard {
+    mutable std::mutex mutex;
+    std::unordered_map<std::string, resident> residents;
+  };
+  template <class Message>
+  void send_to(const v1::EntityRef&, Message);
+  shard& shard_of(const std::string& key);
+
+  caf::actor_system& system_;
+  surroundings* around_ = nullptr;
+  std::array<shard, 64> shards_;
+};
+
+}  // namespace usher::actors

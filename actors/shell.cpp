@@ -1,0 +1,311 @@
+#include "actors/shell.hpp"
+
+#include "actors/process.hpp"
+#include "actors/registry.hpp"
+#include "store/stream.hpp"
+
+namespace usher::actors {
+namespace {
+
+void tell(const request_ptr& to, answer a) {
+  if (to && to->reply) to->reply(std::move(a));
+}
+
+void tell(const audience& who, std::optional<log_position> at) {
+  answer own;
+  own.outcome = who.outcome;
+  own.at = at;
+  tell(who.from, std::move(own));
+  for (const auto& r : who.parked) {
+    answer a;
+    a.outcome = who.settled->outcome;
+    a.rejection = who.settled->rejection;
+    a.at = at;
+    tell(r, std::move(a));
+  }
+}
+
+}  // namespace
+
+shell::shell(caf::actor_config& cfg, surroundings& around, v1::EntityRef ref)
+    : caf::event_based_actor(cfg), around_(around), ref_(std::move(ref)), state_(make_entity(ref_.kind())) {}
+
+caf::behavior shell::make_behavior() {
+  wake();
+  return {
+      [this](const request_ptr& r) { take(r); },
+      [this](const slip_ptr& s) { take(s); },
+      [this](slip_end end) { end_slip(end); },
+      [this](retire_check check) { maybe_retire(check); },
+      [this](caf::atom_constant<caf::atom("retire")>) {
+        if (!idle()) return;
+        // What this actor recorded must be readable before its successor wakes.
+        around_.journal.hand_over(nullptr, [me = caf::actor{this}, check = retire_check{version_}](auto) {
+          caf::anon_send(me, check);
+        });
+      },
+  };
+}
+
+/// Folds the snapshot and the rest of the stream.
+void shell::wake() {
+  const auto head = around_.index.head(ref_);
+  if (head.version == 0) return;
+  std::uint64_t since = 0;
+  auto stored = around_.db.get(store::family::snapshots, key_of(ref_));
+  if (!stored) return around_.bug(stored.error().detail);
+  if (v1::Snapshot snapshot; *stored && snapshot.ParseFromString(**stored)) {
+    state_->restore(snapshot);
+    version_ = snapshot_version_ = snapshot.version();
+    snapshot_bytes_ = (*stored)->size();
+    since = snapshot.index();
+  }
+  auto records = store::read_stream(around_.db, ref_, head.index, since);
+  if (!records) return around_.bug(records.error().detail);
+  for (const auto& record : *records)
+    for (const auto& e : record->events())
+      if (store::same_entity(e.stream(), ref_)) {
+        state_->evolve(e);
+        version_ = e.version();
+      }
+  if (version_ != head.version) around_.bug(key_of(ref_) + ": the stream ends before its head");
+}
+
+void shell::take(work w) {
+  if (tentative_) {
+    waiting_.push_back(std::move(w));
+    return;
+  }
+  std::visit([this](const auto& item) { handle(item); }, w);
+}
+
+void shell::drain() {
+  while (!tentative_ && !waiting_.empty()) {
+    auto next = std::move(waiting_.front());
+    waiting_.pop_front();
+    take(std::move(next));
+  }
+}
+
+void shell::handle(const request_ptr& r) {
+  if (!r->claim()) return;
+  if (answered_before(r)) return;
+  if (r->expected_version && *r->expected_version != version_)
+    return answer_in_order(r, rejected(v1::VERSION_MISMATCH, "It is at version " + std::to_string(version_) + " by now."));
+  auto d = state_->decide(ref_, r->command, {around_.clock.now(), r->user_id, r->role});
+  switch (d.what) {
+    case entity_decision::kind::reject: {
+      answer a;
+      a.rejection = std::move(d.rejection);
+      return answer_in_order(r, std::move(a));
+    }
+    case entity_decision::kind::postpone:
+      r->postpone();
+      postponed_.push_back(r);
+      return;
+    case entity_decision::kind::park: parked_.push_back(r); [[fallthrough]];
+    case entity_decision::kind::accept: return accept(r, std::move(d));
+  }
+}
+
+/// Answers a request whose idempotency key is in the log already.
+bool shell::answered_before(const request_ptr& r) {
+  if (r->idempotency_key.empty()) return false;
+  const auto known = around_.index.find_key(r->user_id, r->idempotency_key);
+  if (!known) return false;
+  if (known->fingerprint != r->fingerprint) {
+    answer_in_order(r, rejected(v1::IDEMPOTENCY_KEY_REUSED, "This Idempotency-Key came with another request before."));
+    return true;
+  }
+  // The record may still be on its way to the disk: read it when everything before this point is there.
+  around_.journal.hand_over(nullptr, [r, at = known->at, &db = around_.db, &bug = around_.bug](auto) {
+    auto record = db.read(at);
+    if (!record || !*record) return bug("the record of an idempotency key is missing");
+    answer a;
+    a.outcome = (*record)->outcome();
+    a.at = at;
+    a.replayed = true;
+    tell(r, std::move(a));
+  });
+  return true;
+}
+
+void shell::accept(const request_ptr& r, entity_decision d) {
+  const bool parks = d.what == entity_decision::kind::park;
+  if (d.events.empty() && d.parts.empty()) {
+    answer a;
+    a.outcome = std::move(d.outcome);
+    answer_in_order(r, std::move(a));
+    return drive();
+  }
+  const auto now = around_.clock.now();
+  auto record = begin_record(*r, now);
+  audience tells;
+  if (!parks) tells.from = r;
+  tells.outcome = d.outcome;
+  if (parks) record->clear_idempotency_key();  // recorded with the outcome, when the process ends
+  if (d.settles) {
+    tells.parked = std::exchange(parked_, {});
+    if (d.settles->key) {
+      record->set_user_id(d.settles->key->user_id());
+      record->set_idempotency_key(d.settles->key->key());
+      record->set_fingerprint(d.settles->key->fingerprint());
+    }
+    *record->mutable_outcome() = d.settles->outcome;
+    tells.settled = std::move(d.settles);
+  } else {
+    *record->mutable_outcome() = std::move(d.outcome);
+  }
+  if (d.parts.empty()) {
+    add_events(std::move(d.events), *state_, version_, *record);
+    hand_over(std::move(record), std::move(tells));
+    return changed();
+  }
+  auto s = std::make_shared<slip>();
+  s->from = r;
+  s->record = std::move(record);
+  s->parts = std::move(d.parts);
+  s->tells = std::move(tells);
+  s->ctx = {now, r->user_id, v1::ROLE_SYSTEM};
+  begin_slip(std::move(s), std::move(d.events));
+}
+
+/// Adds this entity's events to the slip, waits for its end, and sends it on.
+void shell::begin_slip(slip_ptr s, std::vector<v1::StreamEvent> events) {
+  tentative_ = state_->clone();
+  tentative_version_ = version_;
+  add_events(std::move(events), *tentative_, tentative_version_, *s->record);
+  s->visited.emplace_back(this);
+  const auto& to = s->parts[s->next].to;
+  around_.entities.send(to, s);
+}
+
+void shell::handle(const slip_ptr& s) {
+  const auto& part = s->parts[s->next];
+  auto d = state_->decide(ref_, part.command, s->ctx);
+  if (d.what == entity_decision::kind::reject) {
+    if (d.rejection.code() == v1::NOT_THE_HOLDER)
+      return around_.bug(key_of(ref_) + " contradicts " + key_of(s->from->to) + ": " + d.rejection.detail());
+    for (const auto& a : s->visited) caf::anon_send(a, slip_end::refused);
+    answer a;
+    a.rejection = std::move(d.rejection);
+    return answer_in_order(s->from, std::move(a));
+  }
+  if (++s->next < s->parts.size()) return begin_slip(s, std::move(d.events));
+  add_events(std::move(d.events), *state_, version_, *s->record);
+  hand_over(std::move(s->record), std::move(s->tells));
+  for (const auto& a : s->visited) caf::anon_send(a, slip_end::recorded);
+  changed();
+}
+
+void shell::end_slip(slip_end end) {
+  auto after = std::move(tentative_);
+  if (end == slip_end::recorded) {
+    state_ = std::move(after);
+    version_ = tentative_version_;
+    changed();
+  }
+  drain();
+}
+
+/// The state has moved on: repeat what the process owes, decide again what was put off.
+void shell::changed() {
+  drive();
+  auto again = std::exchange(postponed_, {});
+  for (auto& r : again) take(std::move(r));
+}
+
+/// Sends what the process under way owes to other partitions, once everything that it rests on is on disk.
+void shell::drive() {
+  auto errands = state_->react(ref_);
+  if (errands.empty()) return;
+  around_.journal.hand_over(nullptr, [errands = std::move(errands), ref = ref_, &around = around_](auto) {
+    for (const auto& e : errands) {
+      auto r = std::make_shared<actors::request>();
+      r->to = e.to;
+      r->command = e.command;
+      r->causation = key_of(ref);
+      r->reply = [sent = e.command, ref, &around](answer a) {
+        auto next = heard(sent, a);
+        if (!next) return;  // the deadline asks again
+        auto verdict = std::make_shared<actors::request>();
+        verdict->to = ref;
+        verdict->command = std::move(*next);
+        if (a.at) verdict->causation = to_token(*a.at);
+        around.route(std::move(verdict));
+      };
+      around.route(std::move(r));
+    }
+  });
+}
+
+std::unique_ptr<v1::Record> shell::begin_record(const actors::request& r, time_point now) const {
+  auto record = std::make_unique<v1::Record>();
+  record->set_partition(partition_of(ref_.group()));
+  record->set_at_ms(to_ms(now));
+  record->set_user_id(r.user_id);
+  record->set_role(r.role);
+  record->set_causation(r.causation);
+  record->set_correlation(r.correlation);
+  record->set_traceparent(r.traceparent);
+  *record->mutable_target() = ref_;
+  *record->mutable_command() = r.command;
+  record->set_idempotency_key(r.idempotency_key);
+  record->set_fingerprint(r.fingerprint);
+  return record;
+}
+
+/// Evolves `state` by the events and adds them to the record, each with its version and the deadline that it leaves.
+void shell::add_events(std::vector<v1::StreamEvent> events, entity& state, std::uint64_t& version,
+                       v1::Record& record) const {
+  for (auto& e : events) {
+    state.evolve(e);
+    *e.mutable_stream() = ref_;
+    e.set_version(++version);
+    e.set_schema(1);
+    if (const auto due = state.deadline()) e.set_deadline_ms(to_ms(*due));
+    *record.add_events() = std::move(e);
+  }
+}
+
+/// Hands the record to the journal, with a snapshot where one is due. Called when this entity's own events, the last
+/// ones of the record, are folded into the state.
+void shell::hand_over(std::unique_ptr<v1::Record> record, audience tells) {
+  std::shared_ptr<v1::Snapshot> snapshot;
+  // A large state is saved less often, so that snapshots stay a small part of what is written.
+  if (version_ - snapshot_version_ >= std::max(around_.snapshot_every, snapshot_bytes_ / 64)) {
+    snapshot = std::make_shared<v1::Snapshot>();
+    *snapshot->mutable_stream() = ref_;
+    snapshot->set_version(version_);
+    if (const auto due = state_->deadline()) snapshot->set_deadline_ms(to_ms(*due));
+    state_->save(*snapshot);
+    snapshot_version_ = version_;
+    snapshot_bytes_ = snapshot->ByteSizeLong();
+  }
+  auto who = std::make_shared<audience>(std::move(tells));
+  const bool is_show = ref_.kind() == v1::SHOW;
+  around_.journal.hand_over(std::move(record), [who, snapshot, is_show, this_ref = is_show || snapshot ? ref_ : v1::EntityRef{},
+                                                &around = around_](std::optional<log_position> at) {
+    if (is_show) around.show_changed(this_ref.group());
+    if (snapshot) {
+      snapshot->set_index(at->index);
+      if (auto r = around.db.put_derived(store::family::snapshots, {{key_of(this_ref), snapshot->SerializeAsString()}}); !r)
+        around.bug(r.error().detail);
+    }
+    tell(*who, at);
+  });
+}
+
+/// Answers what recorded nothing, after everything that it may rest on.
+void shell::answer_in_order(const request_ptr& r, answer a) {
+  if (!r->reply) return;
+  around_.journal.hand_over(nullptr, [r, a = std::move(a)](auto) { r->reply(a); });
+}
+
+bool shell::idle() const { return !tentative_ && waiting_.empty() && postponed_.empty() && parked_.empty(); }
+
+void shell::maybe_retire(retire_check check) {
+  if (idle() && check.version == version_ && around_.entities.forget(ref_, *this)) quit();
+}
+
+}  // namespace usher::actors

@@ -1,0 +1,108 @@
+#pragma once
+// The one event-sourced shell: a CAF actor around one entity that decides, hands records to the journal and evolves.
+
+#include <caf/all.hpp>
+
+#include <deque>
+
+#include "actors/entity.hpp"
+#include "actors/request.hpp"
+#include "store/journal.hpp"
+
+namespace usher::actors {
+
+class registry;
+
+/// What every shell works with. Outlives the actor system's actors.
+struct surroundings {
+  store::database& db;
+  store::engine_index& index;
+  store::journal& journal;
+  const wall_clock& clock;
+  registry& entities;
+  std::function<void(request_ptr)> route;              ///< to the entity's owner, on whatever node
+  std::function<void(const std::string&)> show_changed;  ///< a show's record is on disk
+  std::function<void(const std::string&)> bug;         ///< never returns in production: the node stops
+  std::uint64_t snapshot_every = 200;                  ///< events
+};
+
+/// Who is told when a record is on disk, and what.
+struct audience {
+  request_ptr from;                       ///< gets `outcome`; null where nobody waits
+  v1::Outcome outcome;
+  std::vector<request_ptr> parked;        ///< get `settled`
+  std::optional<settlement> settled;
+};
+
+/// A decision on its way through the entities that must agree to it.
+struct slip {
+  request_ptr from;
+  std::unique_ptr<v1::Record> record;  ///< grows at every stop
+  std::vector<errand> parts;
+  std::size_t next = 0;                ///< the part that is asked now
+  std::vector<caf::actor> visited;     ///< they wait for the end
+  audience tells;
+  context ctx;
+};
+using slip_ptr = std::shared_ptr<slip>;
+
+/// How a slip ended, for those that it visited.
+enum class slip_end : std::uint8_t { recorded, refused };
+
+/// An idle actor may go; `version` is the state that the question was about.
+struct retire_check {
+  std::uint64_t version;
+};
+
+/// Handles one message at a time:
+/// - a request: known key? else decide, record, evolve, answer through the journal's queue
+/// - a slip: the same for a part of another entity's decision; from then until its end everything else waits
+/// Records are handed over before they are on disk and the state moves on at once (docs/decisions/0001); answers leave
+/// in the order of the journal, so nobody hears of what is not yet durable.
+class shell : public caf::event_based_actor {
+ public:
+  shell(caf::actor_config&, surroundings&, v1::EntityRef);
+  caf::behavior make_behavior() override;
+
+ private:
+  using work = std::variant<request_ptr, slip_ptr>;
+
+  void wake();
+  void take(work);
+  void drain();
+  void handle(const request_ptr&);
+  void handle(const slip_ptr&);
+  bool answered_before(const request_ptr&);
+  void accept(const request_ptr&, entity_decision);
+  void end_slip(slip_end);
+  void changed();
+  void drive();
+  bool idle() const;
+  void maybe_retire(retire_check);
+
+  std::unique_ptr<v1::Record> begin_record(const actors::request&, time_point) const;
+  void add_events(std::vector<v1::StreamEvent>, entity& state, std::uint64_t& version, v1::Record&) const;
+  void begin_slip(slip_ptr, std::vector<v1::StreamEvent>);
+  void hand_over(std::unique_ptr<v1::Record>, audience);
+  void answer_in_order(const request_ptr&, answer);
+
+  surroundings& around_;
+  v1::EntityRef ref_;
+  std::unique_ptr<entity> state_;
+  std::uint64_t version_ = 0;
+  std::uint64_t snapshot_version_ = 0;
+  std::uint64_t snapshot_bytes_ = 0;
+
+  std::unique_ptr<entity> tentative_;      ///< set while a slip is under way
+  std::uint64_t tentative_version_ = 0;
+  std::deque<work> waiting_;               ///< behind a slip
+  std::deque<request_ptr> postponed_;      ///< until the state changes
+  std::vector<request_ptr> parked_;        ///< until the process ends
+};
+
+}  // namespace usher::actors
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(usher::actors::request_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(usher::actors::slip_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(usher::actors::slip_end)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(usher::actors::retire_check)

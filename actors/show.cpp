@@ -1,0 +1,275 @@
+// A show's description: what a plan must be to be sold, and what may change afterwards.
+
+#include "actors/show.hpp"
+
+#include <algorithm>
+#include <string_view>
+#include <unordered_set>
+
+#include "actors/rules.hpp"
+#include "events/layout.hpp"
+
+namespace usher::actors {
+namespace {
+
+using show_decision = decision<v1::ShowEvent>;
+
+constexpr int faults_max = 100;  // enough to mend a plan by, and an answer stays small
+constexpr std::uint64_t seats_max = 200'000;
+constexpr std::uint64_t stock_max = 1'000'000'000;
+constexpr std::int64_t price_max = 1'000'000'000'000;
+constexpr std::size_t name_bytes_max = 100;
+constexpr std::size_t title_bytes_max = 500;
+
+using names = std::unordered_set<std::string_view>;
+
+std::string at(const std::string& list, int index) { return list + '[' + std::to_string(index) + ']'; }
+
+/// Control characters have no place in what becomes part of keys and log lines.
+bool is_name(std::string_view text, std::size_t bytes_max = name_bytes_max) {
+  return !text.empty() && text.size() <= bytes_max &&
+         std::none_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+}
+
+/// Collects what is wrong with a plan or a change.
+class inspection {
+ public:
+  void blame(std::string field, std::string detail) {
+    if (found_.faults_size() < faults_max) add_fault(found_, std::move(field), std::move(detail));
+  }
+  void check_title(const std::string& title) {
+    if (!is_name(title, title_bytes_max)) blame("title", "A title of 1 to 500 bytes is needed.");
+  }
+  void check_price(const std::string& tier, std::int64_t price) {
+    if (price < 0 || price > price_max) blame(tier + ".price", "A price must be from 0 to 1000000000000 minor units.");
+  }
+  void check_times(std::int64_t opens_ms, std::int64_t closes_ms) {
+    if (closes_ms != 0 && closes_ms <= opens_ms) blame("saleClosesAt", "The sale must close after it opens.");
+  }
+  [[nodiscard]] bool is_clean() const { return found_.faults_size() == 0; }
+  [[nodiscard]] std::optional<show_decision> refusal() {
+    if (is_clean()) return std::nullopt;
+    auto d = show_decision::rejected(v1::VALIDATION_FAILED, found_.faults(0).detail());
+    d.rejection.mutable_faults()->Swap(found_.mutable_faults());
+    return d;
+  }
+
+ private:
+  v1::Rejection found_;
+};
+
+/// Checks a whole plan from the outside in: the order of its functions is the order of the faults.
+class plan_inspection : public inspection {
+ public:
+  explicit plan_inspection(const v1::ShowPlan& plan) : plan_(plan) {
+    check_title(plan.title());
+    check_currency();
+    check_times(plan.sale_opens_at_ms(), plan.sale_closes_at_ms());
+    check_tiers();
+    check_sections();
+    if (seats_ > seats_max) blame("sections", "A show may have at most 200000 seats.");
+    if (is_clean()) check_seat_names();
+  }
+
+ private:
+  void check_currency() {
+    const auto& c = plan_.currency();
+    if (c.size() != 3 || !std::all_of(c.begin(), c.end(), [](char x) { return x >= 'A' && x <= 'Z'; }))
+      blame("currency", "A currency is three upper-case letters, such as EUR.");
+  }
+
+  void check_tiers() {
+    if (plan_.tiers_size() >= layout::no_tier) return blame("tiers", "These are too many tiers.");
+    for (int i = 0; i != plan_.tiers_size(); ++i) {
+      const auto& tier = plan_.tiers(i);
+      if (!is_name(tier.name())) blame(at("tiers", i) + ".name", "A name of 1 to 100 bytes is needed.");
+      if (!tiers_.insert(tier.name()).second) blame(at("tiers", i) + ".name", "There is a tier " + tier.name() + " already.");
+      check_price(at("tiers", i), tier.price());
+    }
+  }
+
+  void check_tier(const std::string& owner, const std::string& tier) {
+    if (!tiers_.contains(tier)) blame(owner + ".tier", "There is no tier " + (tier.empty() ? "without a name" : tier) + ".");
+  }
+
+  void check_sections() {
+    if (plan_.sections_size() == 0) blame("sections", "A show needs at least one section.");
+    if (plan_.sections_size() >= layout::no_tier) return blame("sections", "These are too many sections.");
+    names seen;
+    for (int i = 0; i != plan_.sections_size(); ++i) {
+      const auto& section = plan_.sections(i);
+      const auto path = at("sections", i);
+      if (!is_name(section.name())) blame(path + ".name", "A name of 1 to 100 bytes is needed.");
+      if (!seen.insert(section.name()).second) blame(path + ".name", "There is a section " + section.name() + " already.");
+      if (section.kind() == "seated")
+        check_seated(path, section);
+      else if (section.kind() == "generalAdmission")
+        check_general_admission(path, section);
+      else
+        blame(path + ".kind", "A section is seated or generalAdmission.");
+    }
+  }
+
+  void check_general_admission(const std::string& path, const v1::Section& section) {
+    if (section.stock() == 0 || section.stock() > stock_max)
+      blame(path + ".stock", "A stock must be from 1 to 1000000000 places.");
+    if (section.rows_size() != 0) blame(path + ".rows", "A section with general admission has no rows.");
+    check_tier(path, section.tier());
+  }
+
+  void check_seated(const std::string& path, const v1::Section& section) {
+    if (section.rows_size() == 0) blame(path + ".rows", "A seated section needs at least one row.");
+    if (section.stock() != 0) blame(path + ".stock", "A seated section has no stock.");
+    names seen;
+    for (int i = 0; i != section.rows_size(); ++i) {
+      const auto& row = section.rows(i);
+      const auto row_path = at(path + ".rows", i);
+      if (!is_name(row.name())) blame(row_path + ".name", "A name of 1 to 100 bytes is needed.");
+      if (!seen.insert(row.name()).second) blame(row_path + ".name", "There is a row " + row.name() + " already.");
+      if (row.named_size() != 0)
+        check_named_seats(row_path, row);
+      else
+        check_numbered_seats(row_path, row);
+    }
+  }
+
+  void check_numbered_seats(const std::string& path, const v1::SeatRow& row) {
+    seats_ += row.seats();
+    if (row.seats() == 0) blame(path + ".seats", "A row needs at least one seat.");
+    check_tier(path, row.tier());
+  }
+
+  void check_named_seats(const std::string& path, const v1::SeatRow& row) {
+    seats_ += static_cast<std::uint64_t>(row.named_size());
+    if (row.seats() != 0 && row.seats() != static_cast<std::uint32_t>(row.named_size()))
+      blame(path + ".seats", "The row lists another number of seats.");
+    for (int i = 0; i != row.named_size(); ++i) {
+      const auto& seat = row.named(i);
+      const auto seat_path = at(path + ".named", i);
+      if (!is_name(seat.number())) blame(seat_path + ".number", "A number of 1 to 100 bytes is needed.");
+      if (!seat.id().empty() && !is_name(seat.id()))
+        blame(seat_path + ".id", "An id has at most 100 bytes, none of them a control character.");
+      check_tier(seat_path, seat.tier().empty() ? row.tier() : seat.tier());
+    }
+  }
+
+  /// Names are made of rows and numbers, so two may be alike though no two rows are.
+  void check_seat_names() {
+    const layout seats{plan_};
+    if (seats.duplicate().empty()) return;
+    for (std::uint32_t i = 0; i != seats.size(); ++i) {
+      const auto seat = seats.at(i);
+      if (seats.find(seat.name) == i) continue;
+      blame(at(at("sections", static_cast<int>(seat.section)) + ".rows", static_cast<int>(seat.row)),
+            "There is a seat " + std::string{seat.name} + " already.");
+    }
+  }
+
+  const v1::ShowPlan& plan_;
+  names tiers_;
+  std::uint64_t seats_ = 0;
+};
+
+const v1::Tier* find_tier(const v1::ShowPlan& plan, const std::string& name) {
+  const auto found = std::find_if(plan.tiers().begin(), plan.tiers().end(), [&](const auto& t) { return t.name() == name; });
+  return found == plan.tiers().end() ? nullptr : &*found;
+}
+
+inspection inspect_change(const v1::ShowPlan& plan, const v1::ShowChange& change) {
+  inspection result;
+  if (change.has_title()) result.check_title(change.title());
+  if (change.has_sale_opens_at_ms() || change.has_sale_closes_at_ms())
+    result.check_times(change.has_sale_opens_at_ms() ? change.sale_opens_at_ms() : plan.sale_opens_at_ms(),
+                       change.has_sale_closes_at_ms() ? change.sale_closes_at_ms() : plan.sale_closes_at_ms());
+  names seen;
+  for (int i = 0; i != change.tiers_size(); ++i) {
+    const auto& tier = change.tiers(i);
+    if (!find_tier(plan, tier.name())) result.blame(at("tiers", i) + ".name", "There is no tier " + tier.name() + ".");
+    if (!seen.insert(tier.name()).second) result.blame(at("tiers", i) + ".name", "The tier is named twice.");
+    result.check_price(at("tiers", i), tier.price());
+  }
+  return result;
+}
+
+/// Whether the plan is already as the change wants it.
+bool is_met(const v1::ShowPlan& plan, const v1::ShowChange& c) {
+  return (!c.has_title() || c.title() == plan.title()) && (!c.has_venue() || c.venue() == plan.venue()) &&
+         (!c.has_starts_at_ms() || c.starts_at_ms() == plan.starts_at_ms()) &&
+         (!c.has_sale_opens_at_ms() || c.sale_opens_at_ms() == plan.sale_opens_at_ms()) &&
+         (!c.has_sale_closes_at_ms() || c.sale_closes_at_ms() == plan.sale_closes_at_ms()) &&
+         (!c.has_ticket_limit() || c.ticket_limit() == plan.ticket_limit()) &&
+         (!c.has_hold_seconds() || c.hold_seconds() == plan.hold_seconds()) &&
+         std::all_of(c.tiers().begin(), c.tiers().end(), [&](const auto& t) {
+           const auto* known = find_tier(plan, t.name());
+           return known && known->price() == t.price();
+         });
+}
+
+v1::Outcome show_outcome(const v1::EntityRef& ref, std::uint64_t version) {
+  v1::Outcome out;
+  out.mutable_show()->set_show_id(ref.group());
+  out.mutable_show()->set_version(version);
+  return out;
+}
+
+show_decision open(const v1::EntityRef& ref, const v1::ShowState& s, const v1::OpenShow& c, const context& ctx) {
+  if (s.open()) return show_decision::rejected(v1::ALREADY_EXISTS, "There is a show with this id.");
+  if (auto refused = plan_inspection{c.plan()}.refusal()) return std::move(*refused);
+  v1::ShowEvent e;
+  *e.mutable_opened()->mutable_plan() = c.plan();
+  e.mutable_opened()->set_at_ms(to_ms(ctx.now));
+  return show_decision::accepted({std::move(e)}, show_outcome(ref, s.version() + 1));
+}
+
+show_decision change(const v1::EntityRef& ref, const v1::ShowState& s, const v1::ChangeShow& c, const context& ctx) {
+  if (!s.open()) return show_decision::rejected(v1::NOT_FOUND, "There is no such show.");
+  if (auto refused = inspect_change(s.plan(), c.change()).refusal()) return std::move(*refused);
+  if (is_met(s.plan(), c.change())) return unchanged<v1::ShowEvent>(show_outcome(ref, s.version()));
+  v1::ShowEvent e;
+  *e.mutable_changed()->mutable_change() = c.change();
+  e.mutable_changed()->set_at_ms(to_ms(ctx.now));
+  return show_decision::accepted({std::move(e)}, show_outcome(ref, s.version() + 1));
+}
+
+void merge(v1::ShowPlan& plan, const v1::ShowChange& c) {
+  if (c.has_title()) plan.set_title(c.title());
+  if (c.has_venue()) plan.set_venue(c.venue());
+  if (c.has_starts_at_ms()) plan.set_starts_at_ms(c.starts_at_ms());
+  if (c.has_sale_opens_at_ms()) plan.set_sale_opens_at_ms(c.sale_opens_at_ms());
+  if (c.has_sale_closes_at_ms()) plan.set_sale_closes_at_ms(c.sale_closes_at_ms());
+  if (c.has_ticket_limit()) plan.set_ticket_limit(c.ticket_limit());
+  if (c.has_hold_seconds()) plan.set_hold_seconds(c.hold_seconds());
+  for (const auto& changed : c.tiers())
+    for (auto& tier : *plan.mutable_tiers())
+      if (tier.name() == changed.name()) tier.set_price(changed.price());
+}
+
+}  // namespace
+
+decision<show::event> show::decide(const v1::EntityRef& ref, const state& s, const command& c, const context& ctx) {
+  switch (c.kind_case()) {
+    case command::kOpen: return open(ref, s, c.open(), ctx);
+    case command::kChange: return change(ref, s, c.change(), ctx);
+    case command::KIND_NOT_SET: break;
+  }
+  return no_command<event>();
+}
+
+void show::evolve(state& s, const event& e) {
+  switch (e.kind_case()) {
+    case event::kOpened:
+      *s.mutable_plan() = e.opened().plan();
+      s.set_open(true);
+      return s.set_version(s.version() + 1);
+    case event::kChanged:
+      merge(*s.mutable_plan(), e.changed().change());
+      return s.set_version(s.version() + 1);
+    case event::KIND_NOT_SET: return;
+  }
+}
+
+std::optional<time_point> show::deadline(const state&) { return std::nullopt; }
+std::optional<show::command> show::wake() { return std::nullopt; }
+std::vector<errand> show::react(const v1::EntityRef&, const state&) { return {}; }
+
+}  // namespace usher::actors

@@ -1,0 +1,30 @@
+#pragma once
+// The rules of one user's money.
+
+#include "actors/aggregate.hpp"
+
+namespace usher::actors {
+
+/// One user's money, in minor units.
+///
+/// `debit` and `credit` belong to the payment of a reservation. A payment id has one verdict for ever: a repeated `debit`
+/// is answered with the first verdict and a repeated `credit` with REFUNDED, and neither records anything. A debit that
+/// the balance does not cover is no rejection but the recorded verdict REFUSED.
+/// Rejects with VALIDATION_FAILED (an amount outside 1 to 10^12, or, for a payment, below 0; a balance beyond 64 bits),
+/// then `use` with INSUFFICIENT_BALANCE, which says what is missing, and `credit` with NOT_FOUND where nothing was debited
+/// under the id.
+struct wallet {
+  using state = v1::WalletState;
+  using command = v1::WalletCommand;
+  using event = v1::WalletEvent;
+  static constexpr v1::Kind kind = v1::WALLET;
+
+  static decision<event> decide(const v1::EntityRef&, const state&, const command&, const context&);
+  static void evolve(state&, const event&);
+  static std::optional<time_point> deadline(const state&);
+  static std::optional<command> wake();
+  static std::vector<errand> react(const v1::EntityRef&, const state&);
+};
+static_assert(aggregate<wallet>);
+
+}  // namespace usher::actors

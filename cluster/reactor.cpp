@@ -1,0 +1,51 @@
+#include "cluster/reactor.hpp"
+
+#include <caf/all.hpp>
+
+#include <unordered_map>
+
+namespace usher::cluster {
+namespace {
+
+constexpr auto tick = caf::atom("tick");
+constexpr std::chrono::milliseconds tick_every{20};
+constexpr std::chrono::seconds ask_again_after{1};
+constexpr std::size_t due_at_once = 4096;
+
+struct reactor_state {
+  std::unordered_map<std::string, time_point> asked;  ///< due entities and when they were last asked
+};
+
+void wake_due(reactor_state& state, const store::engine_index& index, time_point now, router& to) {
+  std::unordered_map<std::string, time_point> still_due;
+  for (auto& due : index.due_at(now, due_at_once)) {
+    const auto key = key_of(due.entity);
+    const auto before = state.asked.find(key);
+    const bool recently = before != state.asked.end() && now - before->second < ask_again_after;
+    still_due[key] = recently ? before->second : now;
+    if (recently) continue;
+    auto command = actors::wake_command(due.entity.kind());
+    if (!command) continue;
+    auto r = std::make_shared<actors::request>();
+    r->to = due.entity;
+    r->command = std::move(*command);
+    r->causation = "deadline";
+    to.send(std::move(r));
+  }
+  state.asked = std::move(still_due);
+}
+
+}  // namespace
+
+caf::actor spawn_reactor(caf::actor_system& system, const store::engine_index& index, const wall_clock& clock,
+                         router& to) {
+  return system.spawn([&index, &clock, &to](caf::stateful_actor<reactor_state>* self) -> caf::behavior {
+    self->delayed_send(self, tick_every, tick);
+    return {[self, &index, &clock, &to](caf::atom_constant<tick>) {
+      wake_due(self->state, index, clock.now(), to);
+      self->delayed_send(self, tick_every, tick);
+    }};
+  });
+}
+
+}  // namespace usher::cluster

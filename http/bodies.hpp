@@ -1,0 +1,20 @@
+#pragma once
+// The JSON shapes that several endpoints answer with.
+
+#include "events/json.hpp"
+#include "projections/catalogue.hpp"
+
+namespace usher::http {
+
+/// `nextCursor`, null at the end of a list.
+void write_next_cursor(json_writer&, const std::string& cursor);
+void write_places(json_writer&, const google::protobuf::RepeatedPtrField<v1::PlacesOutcome>&);
+void write_seats(json_writer&, const google::protobuf::RepeatedPtrField<std::string>&);
+
+void write_reservation(json_writer&, const projections::reservation_view&);
+void write_outcome(json_writer&, const v1::ReservationOutcome&);
+void write_payment(json_writer&, const v1::PaymentOutcome&);
+void write_counts(json_writer&, const projections::place_counts&);
+void write_show(json_writer&, const projections::show_view&);
+
+}  // namespace usher::http

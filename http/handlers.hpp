@@ -1,0 +1,89 @@
+#pragma once
+// What the handlers of all endpoints share: reading a request, asking the actors, writing an answer.
+
+#include <boost/json/object.hpp>
+#include <google/protobuf/message.h>
+
+#include "events/json.hpp"
+#include "http/engine.hpp"
+#include "http/problem.hpp"
+
+namespace usher::http {
+
+using rows = std::vector<route>;
+
+/// The endpoints, by what they are about. Each adds its rows to the table.
+void add_user_routes(rows&, engine&);
+void add_show_routes(rows&, engine&);
+void add_queue_routes(rows&, engine&);
+void add_reservation_routes(rows&, engine&);
+void add_money_routes(rows&, engine&);
+void add_node_routes(rows&, engine&);
+
+using reply = asio::awaitable<response>;
+
+/// An error on its way out of a handler: the handler answers it with `problem`.
+struct refusal {
+  v1::Rejection rejection;
+};
+refusal refuse(v1::Code, std::string detail);
+refusal refuse(std::vector<v1::Fault>);                       ///< INVALID_REQUEST
+refusal refuse_field(v1::Code, std::string field, std::string detail);
+
+/// A row whose handler may throw `refusal`; a read waits for `Min-Log-Position` first.
+void add(rows&, engine&, method, std::string pattern, route_options, handler);
+
+/// The body as a message; an empty body is an empty message. Throws refusal (INVALID_REQUEST, naming the fields).
+template <class Message>
+Message body_of(const request_context& ctx) {
+  Message m;
+  if (ctx.body.empty()) return m;
+  if (auto faults = from_json(ctx.body, m); !faults.empty()) throw refuse(std::move(faults));
+  return m;
+}
+
+/// The user that a request is for: the caller, or the one that a service or operator names.
+/// Throws refusal (FORBIDDEN) where the caller may not act for them.
+std::string user_of(const request_context&, const std::string& named);
+
+v1::Role role_of(const request_context&);
+
+/// A command for an entity with all that the request says about it. Throws refusal for a key that is not well formed.
+/// @param fingerprint_of  what makes two requests with one key the same; the whole body by default
+actors::request_ptr make_request(const request_context&, v1::EntityRef to, std::string_view fingerprint_of);
+actors::request_ptr make_request(const request_context&, v1::EntityRef to);
+
+/// What ids follow from: the caller with the idempotency key, or fresh randomness where there is none.
+std::string id_seed(const request_context&);
+
+/// Sends the command and waits. Throws refusal where it is rejected.
+asio::awaitable<actors::answer> ask(engine&, const request_context&, actors::request_ptr);
+
+/// Waits until the read models have seen what was answered. Throws refusal (BUSY).
+asio::awaitable<void> seen(engine&, const request_context&, const actors::answer&);
+
+/// 2xx with `Log-Position` and `Idempotency-Replayed` where they apply.
+response answered(unsigned status, const actors::answer&, std::string body);
+
+/// With `ETag: "v<version>"`; 304 where `If-None-Match` names it.
+response with_etag(const request_context&, std::uint64_t version, std::string body);
+/// The version that `If-Match` names. Throws refusal: PRECONDITION_REQUIRED without, INVALID_REQUEST for another form.
+std::uint64_t if_match(const request_context&);
+
+/// `?limit=` (1 to 200, 50 by default). Throws refusal.
+std::size_t limit_of(const request_context&);
+std::string cursor_of(const request_context&);
+
+/// Throws std::runtime_error where a read model's store failed: a 500, and the node's log has it.
+template <class T>
+T value_of(result<T> r) {
+  if (!r) throw std::runtime_error(r.error().detail);
+  return std::move(*r);
+}
+
+std::chrono::milliseconds wait_of(const engine&, const request_context&);
+
+/// GET /reservations/{date}: the free seats of each show of that day. It shares its pattern with a reservation's id.
+reply show_availability(engine&, request_context&, std::string date);
+
+}  // namespace usher::http

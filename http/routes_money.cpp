@@ -1,0 +1,104 @@
+// Money: wallets, under the names of balances and of points, and paying for a reservation.
+
+#include "events/api.pb.h"
+#include "http/bodies.hpp"
+#include "http/handlers.hpp"
+
+namespace usher::http {
+namespace {
+
+reply pay(engine& e, request_context& ctx) {
+  const auto body = body_of<v1::PaymentBody>(ctx);
+  if (show_of_reservation(body.reservation_id()).empty()) throw refuse(v1::NOT_FOUND, "There is no such reservation.");
+  auto r = make_request(ctx, reservation_ref(body.reservation_id()));
+  auto* command = r->command.mutable_reservation()->mutable_pay();
+  if (!r->idempotency_key.empty()) {
+    command->mutable_key()->set_user_id(r->user_id);
+    command->mutable_key()->set_key(r->idempotency_key);
+    command->mutable_key()->set_fingerprint(r->fingerprint);
+  }
+  const auto a = co_await ask(e, ctx, r);
+  std::string out;
+  json_writer json{out};
+  write_payment(json, a.outcome.payment());
+  co_return answered(200, a, std::move(out));
+}
+
+/// The shape of an answer about a wallet: balances and points are the same money under two names.
+enum class naming { balance, point };
+
+std::string wallet_body(naming names, const std::string& user_id, std::int64_t balance, std::int64_t at_ms) {
+  std::string out;
+  json_writer json{out};
+  if (names == naming::point)
+    json.begin_object().member("id", user_id).member("point", balance).member("updateMillis", at_ms).end_object();
+  else
+    json.begin_object().member("userId", user_id).member("balance", balance).end_object();
+  return out;
+}
+
+reply change(engine& e, request_context& ctx, naming names, bool charges) {
+  const auto body = body_of<v1::AmountBody>(ctx);
+  const auto named = names == naming::point ? std::string{ctx.path_param("userId")} : body.user_id();
+  const auto user_id = user_of(ctx, named);
+  auto r = make_request(ctx, wallet_ref(user_id));
+  const auto transaction = make_transaction_id(id_seed(ctx));
+  auto* wallet = r->command.mutable_wallet();
+  if (charges) {
+    wallet->mutable_charge()->set_amount(body.amount());
+    wallet->mutable_charge()->set_transaction_id(transaction);
+  } else {
+    wallet->mutable_use()->set_amount(body.amount());
+    wallet->mutable_use()->set_transaction_id(transaction);
+  }
+  const auto a = co_await ask(e, ctx, r);
+  const auto& o = a.outcome.wallet();
+  if (names == naming::point) co_return answered(200, a, wallet_body(names, user_id, o.balance(), o.at_ms()));
+  std::string out;
+  json_writer{out}.begin_object().member("balance", o.balance()).member("transactionId", o.transaction_id()).end_object();
+  co_return answered(200, a, std::move(out));
+}
+
+reply balance(engine& e, request_context& ctx, naming names, std::string user_id) {
+  const auto wallet = value_of(e.views.views().wallets.find(user_id));
+  co_return with_etag(ctx, wallet.version, wallet_body(names, user_id, wallet.balance, wallet.updated_at_ms));
+}
+
+reply histories(engine& e, request_context& ctx, std::string user_id) {
+  auto page = value_of(e.views.views().wallets.history(user_id, cursor_of(ctx), limit_of(ctx)));
+  std::string out;
+  json_writer json{out};
+  json.begin_object().key("items").begin_array();
+  for (const auto& entry : page.items) {
+    json.begin_object().member("type", word_of(entry.type)).member("amount", entry.amount)
+        .member("balance", entry.balance).member("at", from_ms(entry.at_ms));
+    if (!entry.transaction_id.empty()) json.member("transactionId", entry.transaction_id);
+    if (!entry.payment_id.empty()) json.member("paymentId", entry.payment_id);
+    if (!entry.reservation_id.empty()) json.member("reservationId", entry.reservation_id);
+    json.end_object();
+  }
+  json.end_array();
+  write_next_cursor(json, page.next_cursor);
+  json.end_object();
+  co_return json_response(200, std::move(out));
+}
+
+std::string path_user(request_context& ctx) { return user_of(ctx, std::string{ctx.path_param("userId")}); }
+std::string query_user(request_context& ctx) { return user_of(ctx, std::string{ctx.query_param("userId").value_or("")}); }
+
+}  // namespace
+
+void add_money_routes(rows& table, engine& e) {
+  add(table, e, method::post, "/payment", {}, [&e](request_context& c) { return pay(e, c); });
+  add(table, e, method::post, "/balance/charge", {}, [&e](request_context& c) { return change(e, c, naming::balance, true); });
+  add(table, e, method::post, "/balance/use", {}, [&e](request_context& c) { return change(e, c, naming::balance, false); });
+  add(table, e, method::get, "/balance", {}, [&e](request_context& c) { return balance(e, c, naming::balance, query_user(c)); });
+  add(table, e, method::get, "/balance/histories", {}, [&e](request_context& c) { return histories(e, c, query_user(c)); });
+  add(table, e, method::get, "/balance/{userId}", {}, [&e](request_context& c) { return balance(e, c, naming::balance, path_user(c)); });
+  add(table, e, method::get, "/point/{userId}", {}, [&e](request_context& c) { return balance(e, c, naming::point, path_user(c)); });
+  add(table, e, method::get, "/point/{userId}/histories", {}, [&e](request_context& c) { return histories(e, c, path_user(c)); });
+  add(table, e, method::patch, "/point/{userId}/charge", {}, [&e](request_context& c) { return change(e, c, naming::point, true); });
+  add(table, e, method::patch, "/point/{userId}/use", {}, [&e](request_context& c) { return change(e, c, naming::point, false); });
+}
+
+}  // namespace usher::http

@@ -1,0 +1,48 @@
+// The node itself: health, metrics and the description of the interface.
+
+#include "http/handlers.hpp"
+#include "http/openapi.hpp"
+
+namespace usher::http {
+namespace {
+
+response text(std::string_view type, std::string body) {
+  response r;
+  r.content_type = type;
+  r.body = std::move(body);
+  return r;
+}
+
+/// Alive: the process answers. The projections are looked at by /readyz.
+reply health(request_context&) { co_return json_response(200, R"({"status":"ok"})"); }
+
+reply ready(engine& e, request_context&) {
+  const auto health = e.views.health();
+  const bool ready = health.healthy && !e.stopping;
+  std::string out;
+  json_writer json{out};
+  json.begin_object().member("status", ready ? "ready" : e.stopping ? "stopping" : "degraded")
+      .member("appliedRecords", e.views.applied_total()).key("projections").begin_array();
+  for (const auto& p : health.projections) {
+    json.begin_object().member("name", p.name).member("parked", p.parked);
+    if (p.parked) json.member("error", p.error);
+    json.end_object();
+  }
+  json.end_array().end_object();
+  co_return json_response(ready ? 200 : 503, std::move(out));
+}
+
+}  // namespace
+
+void add_node_routes(rows& table, engine& e) {
+  add(table, e, method::get, "/healthz", {.who = access::anyone}, [](request_context& c) { return health(c); });
+  add(table, e, method::get, "/readyz", {.who = access::anyone}, [&e](request_context& c) { return ready(e, c); });
+  add(table, e, method::get, "/metrics", {.who = access::anyone}, [&e](request_context&) -> reply {
+    co_return text("text/plain; version=0.0.4; charset=utf-8", e.metrics_text());
+  });
+  add(table, e, method::get, "/openapi.yaml", {.who = access::anyone}, [](request_context&) -> reply {
+    co_return text("application/yaml", std::string{embedded::openapi()});
+  });
+}
+
+}  // namespace usher::http

@@ -1,0 +1,125 @@
+// Reservations: holding seats and places, looking at them, giving them back.
+
+#include <algorithm>
+
+#include "events/api.pb.h"
+#include "http/best_available.hpp"
+#include "http/bodies.hpp"
+#include "http/handlers.hpp"
+
+namespace usher::http {
+namespace {
+
+const std::string& show_named(const v1::ReserveBody& b) {
+  return !b.show_id().empty() ? b.show_id() : !b.concert_id().empty() ? b.concert_id() : b.event_id();
+}
+
+/// A show with a queue sells only to whoever it has admitted: the token must be for this person and this show.
+void check_admission(engine& e, const request_context& ctx, const actors::terms& terms, const std::string& show_id,
+                     const std::string& user_id) {
+  if (!terms.queue() || ctx.caller->role != role::user) return;
+  const auto token = ctx.header("Queue-Token");
+  const auto claims = token ? e.access.verify(*token, purpose::admission, e.clock.now()) : std::nullopt;
+  if (!claims || claims->show_id != show_id || claims->user_id != user_id)
+    throw refuse(v1::ADMISSION_REQUIRED,
+                 "This show has a queue: POST /queue/token, wait to be admitted, and send the admission's token as Queue-Token.");
+  const auto ticket = e.views.views().queues.by_ticket(claims->ticket_id, e.clock.now());
+  if (!ticket || ticket->status != projections::ticket_status::admitted)
+    throw refuse(v1::ADMISSION_REQUIRED, "The ticket of this admission has left the queue; join again.");
+}
+
+v1::PlaceReservation wish_of(const engine& e, const v1::ReserveBody& body, const std::string& show_id) {
+  v1::PlaceReservation wish;
+  for (const auto& seat : body.seats()) wish.add_seats()->set_seat(seat);
+  for (const auto& places : body.general_admission()) {
+    auto* item = wish.add_general_admission();
+    item->set_section(places.section());
+    item->set_quantity(places.quantity());
+  }
+  if (!body.has_best_available()) return wish;
+  if (body.seats_size() + body.general_admission_size() > 0)
+    throw refuse_field(v1::VALIDATION_FAILED, "bestAvailable", "Name seats and places, or have the best ones chosen; not both.");
+  const auto seats = e.views.views().seat_map.find(show_id);
+  if (!seats) throw refuse(v1::BUSY, "The seat map is late.");
+  for (auto& name : choose_best(*seats, body.best_available())) wish.add_seats()->set_seat(std::move(name));
+  return wish;
+}
+
+reply place(engine& e, request_context& ctx) {
+  const auto body = body_of<v1::ReserveBody>(ctx);
+  const auto& show_id = show_named(body);
+  const auto user_id = user_of(ctx, body.user_id());
+  if (show_id.empty()) throw refuse_field(v1::VALIDATION_FAILED, "showId", "Which show?");
+  const auto terms = value_of(e.shows.find(show_id));
+  if (!terms) throw refuse(v1::NOT_FOUND, "There is no such show.");
+  check_admission(e, ctx, *terms, show_id, user_id);
+  auto wish = wish_of(e, body, show_id);
+  wish.set_user_id(user_id);
+  if (auto rejection = actors::apply_terms(*terms, wish)) throw refusal{std::move(*rejection)};
+  const auto reservation_id = make_reservation_id(show_id, id_seed(ctx));
+  auto r = make_request(ctx, reservation_ref(reservation_id));
+  *r->command.mutable_reservation()->mutable_place() = std::move(wish);
+  const auto a = co_await ask(e, ctx, r);
+  std::string out;
+  json_writer json{out};
+  write_outcome(json, a.outcome.reservation());
+  co_return answered(201, a, std::move(out)).with("Location", "/reservations/" + reservation_id);
+}
+
+std::string reservation_named(const request_context& ctx) {
+  std::string id{ctx.path_param("id")};
+  if (show_of_reservation(id).empty()) throw refuse(v1::NOT_FOUND, "There is no such reservation.");
+  return id;
+}
+
+bool is_date(std::string_view text) { return text.size() == 10 && text[4] == '-' && text[7] == '-'; }
+
+reply show_reservation(engine& e, request_context& ctx) {
+  if (is_date(ctx.path_param("id"))) co_return co_await show_availability(e, ctx, std::string{ctx.path_param("id")});
+  if (!ctx.caller) throw refuse(v1::UNAUTHENTICATED, "Send a bearer token.");
+  const auto id = reservation_named(ctx);
+  const auto view = value_of(e.views.views().reservations.find(id));
+  if (!view) throw refuse(v1::NOT_FOUND, "There is no such reservation.");
+  if (!ctx.caller->may_act_for(view->state.user_id())) throw refuse(v1::FORBIDDEN, "The reservation is somebody else's.");
+  std::string out;
+  json_writer json{out};
+  write_reservation(json, *view);
+  co_return with_etag(ctx, view->version, std::move(out));
+}
+
+reply answer_reservation(engine& e, request_context& ctx, actors::request_ptr r) {
+  const auto a = co_await ask(e, ctx, std::move(r));
+  std::string out;
+  json_writer json{out};
+  write_outcome(json, a.outcome.reservation());
+  co_return answered(200, a, std::move(out));
+}
+
+reply release(engine& e, request_context& ctx) {
+  auto r = make_request(ctx, reservation_ref(reservation_named(ctx)));
+  r->command.mutable_reservation()->mutable_release();
+  return answer_reservation(e, ctx, std::move(r));
+}
+
+reply cancel(engine& e, request_context& ctx) {
+  auto r = make_request(ctx, reservation_ref(reservation_named(ctx)));
+  auto* command = r->command.mutable_reservation()->mutable_cancel();
+  command->set_reason(body_of<v1::CancelBody>(ctx).reason());
+  if (!r->idempotency_key.empty()) {
+    command->mutable_key()->set_user_id(r->user_id);
+    command->mutable_key()->set_key(r->idempotency_key);
+    command->mutable_key()->set_fingerprint(r->fingerprint);
+  }
+  return answer_reservation(e, ctx, std::move(r));
+}
+
+}  // namespace
+
+void add_reservation_routes(rows& table, engine& e) {
+  add(table, e, method::post, "/reservations", {}, [&e](request_context& c) { return place(e, c); });
+  add(table, e, method::get, "/reservations/{id}", {.who = access::anyone}, [&e](request_context& c) { return show_reservation(e, c); });
+  add(table, e, method::delete_, "/reservations/{id}", {}, [&e](request_context& c) { return release(e, c); });
+  add(table, e, method::post, "/reservations/{id}/cancel", {}, [&e](request_context& c) { return cancel(e, c); });
+}
+
+}  // namespace usher::http

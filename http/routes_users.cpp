@@ -1,0 +1,101 @@
+// Users: signing up, logging in, and what belongs to a user.
+
+#include "http/bodies.hpp"
+#include "http/handlers.hpp"
+
+#include "events/api.pb.h"
+
+namespace usher::http {
+namespace {
+
+void check(const v1::SignUpBody& body) {
+  if (body.name().empty() || body.name().size() > 200) throw refuse_field(v1::VALIDATION_FAILED, "name", "It has to be 1 to 200 bytes.");
+  const auto at = body.email().find('@');
+  if (at == std::string::npos || at == 0 || at + 1 == body.email().size() || body.email().size() > 254)
+    throw refuse_field(v1::VALIDATION_FAILED, "email", "It has to be an e-mail address of at most 254 bytes.");
+  if (body.has_password() && (body.password().size() < 8 || body.password().size() > 1024))
+    throw refuse_field(v1::VALIDATION_FAILED, "password", "It has to be 8 to 1,024 bytes.");
+}
+
+/// The token follows from the user and the time of signing up, so that a repeated request gets the same body.
+std::string token_for(const engine& e, const std::string& user_id, time_point from) {
+  return e.access.issue({purpose::access, user_id, role::user, {}, {}, from + e.settings.access_token_lifetime});
+}
+
+reply sign_up(engine& e, request_context& ctx) {
+  const auto body = body_of<v1::SignUpBody>(ctx);
+  check(body);
+  if (!e.settings.open_sign_up && (!ctx.caller || ctx.caller->role == role::user))
+    throw refuse(v1::FORBIDDEN, "Signing up is not open here; a service has to do it.");
+  const auto user_id = make_user_id(body.email());
+  // The password stays out of the fingerprint: that is stored, and it is easy to guess against.
+  auto r = make_request(ctx, user_ref(user_id), body.name() + '\n' + body.email());
+  if (r->user_id.empty()) r->user_id = user_id;
+  auto* command = r->command.mutable_user()->mutable_sign_up();
+  command->set_name(body.name());
+  command->set_email(body.email());
+  if (body.has_password()) {
+    auto hash = co_await e.secrets.hash(body.password());
+    if (!hash) throw refuse(v1::BUSY, "Too many passwords are being hashed.");
+    command->set_password_hash(std::move(*hash));
+  }
+  const auto a = co_await ask(e, ctx, r);
+  co_await seen(e, ctx, a);
+  const auto user = value_of(e.views.views().users.find(user_id));
+  std::string out;
+  json_writer{out}.begin_object().member("userId", user_id)
+      .member("token", token_for(e, user_id, from_ms(user ? user->signed_up_at_ms : to_ms(e.clock.now())))).end_object();
+  co_return answered(201, a, std::move(out)).with("Location", "/users/" + user_id);
+}
+
+reply log_in(engine& e, request_context& ctx) {
+  const auto body = body_of<v1::LoginBody>(ctx);
+  if (body.email().empty() == body.user_id().empty())
+    throw refuse_field(v1::VALIDATION_FAILED, "email", "Give either email or userId.");
+  const auto user_id = body.user_id().empty() ? make_user_id(body.email()) : body.user_id();
+  const auto user = value_of(e.views.views().users.find(user_id));
+  const auto right = co_await e.secrets.matches(user ? user->password_hash : "", body.password());
+  if (!right) throw refuse(v1::BUSY, "Too many passwords are being checked.");
+  if (!*right) throw refuse(v1::UNAUTHENTICATED, "No user with this password.");
+  const auto now = e.clock.now();
+  std::string out;
+  json_writer{out}.begin_object().member("userId", user_id).member("token", token_for(e, user_id, now))
+      .member("expiresAt", now + e.settings.access_token_lifetime).end_object();
+  co_return json_response(200, std::move(out));
+}
+
+std::string allowed_user(request_context& ctx) { return user_of(ctx, std::string{ctx.path_param("id")}); }
+
+reply show_user(engine& e, request_context& ctx) {
+  const auto user_id = allowed_user(ctx);
+  const auto user = value_of(e.views.views().users.find(user_id));
+  if (!user) throw refuse(v1::NOT_FOUND, "There is no such user.");
+  std::string out;
+  json_writer{out}.begin_object().member("userId", user_id).member("name", user->name).member("email", user->email)
+      .member("signedUpAt", from_ms(user->signed_up_at_ms)).end_object();
+  co_return with_etag(ctx, user->version, std::move(out));
+}
+
+reply reservations_of(engine& e, request_context& ctx) {
+  const auto user_id = allowed_user(ctx);
+  auto page = value_of(e.views.views().reservations.of_user(user_id, cursor_of(ctx), limit_of(ctx)));
+  std::string out;
+  json_writer json{out};
+  json.begin_object().key("items").begin_array();
+  for (const auto& item : page.items) write_reservation(json, item);
+  json.end_array();
+  write_next_cursor(json, page.next_cursor);
+  json.end_object();
+  co_return json_response(200, std::move(out));
+}
+
+}  // namespace
+
+void add_user_routes(rows& table, engine& e) {
+  add(table, e, method::post, "/users", {.who = access::anyone}, [&e](request_context& c) { return sign_up(e, c); });
+  add(table, e, method::post, "/auth/login", {.who = access::anyone}, [&e](request_context& c) { return log_in(e, c); });
+  add(table, e, method::get, "/users/{id}", {}, [&e](request_context& c) { return show_user(e, c); });
+  add(table, e, method::get, "/users/{id}/reservations", {}, [&e](request_context& c) { return reservations_of(e, c); });
+}
+
+}  // namespace usher::http

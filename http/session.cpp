@@ -1,0 +1,577 @@
+// One connection: reads a request, finds its route, lets the handler answer, writes the answer, and begins anew.
+
+#include "http/session.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/basic_parser.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/status.hpp>
+#include <boost/beast/http/verb.hpp>
+#include <boost/beast/websocket/rfc6455.hpp>
+
+#include <array>
+#include <charconv>
+#include <ctime>
+
+#include "http/problem.hpp"
+#include "http/socket_connection.hpp"
+
+namespace usher::http {
+
+namespace beast = boost::beast;
+using asio::ip::tcp;
+using boost::system::error_code;
+
+namespace {
+
+constexpr auto quietly = asio::as_tuple(asio::use_awaitable);
+constexpr std::size_t read_bytes = 4096;
+constexpr std::size_t read_body_bytes = 64 * 1024;
+constexpr std::size_t joined_body_bytes_max = 16 * 1024;  // a longer body isn't copied behind its header
+constexpr std::size_t linger_bytes_max = 1024 * 1024;
+constexpr std::size_t kept_body_bytes_max = 64 * 1024;    // memory of a longer body is given back after its request
+constexpr std::size_t body_reserve_max = 1024 * 1024;     // a Content-Length alone buys no more memory than this
+constexpr std::size_t request_id_max = 64;
+
+bool alike(std::string_view a, std::string_view b) { return beast::iequals(a, b); }
+
+method method_of(beast::http::verb v) {
+  switch (v) {
+    case beast::http::verb::get:
+    case beast::http::verb::head: return method::get;
+    case beast::http::verb::post: return method::post;
+    case beast::http::verb::put: return method::put;
+    case beast::http::verb::patch: return method::patch;
+    case beast::http::verb::delete_: return method::delete_;
+    default: return method::other;
+  }
+}
+
+bool is_request_id(std::string_view text) {
+  const auto plain = [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_' || c == '.'; };
+  return !text.empty() && text.size() <= request_id_max && std::ranges::all_of(text, plain);
+}
+
+bool is_json(std::string_view content_type) {
+  const auto kind = content_type.substr(0, content_type.find(';'));
+  return alike(kind.substr(0, kind.find_last_not_of(" \t") + 1), "application/json");
+}
+
+bool may(const principal& who, access needed) {
+  switch (needed) {
+    case access::anyone:
+    case access::user: return true;
+    case access::service: return who.role != role::user;
+    case access::operator_: return who.role == role::operator_;
+  }
+  return false;
+}
+
+/// Keeps a request's header in one piece of memory that lives on from request to request, and its body in the context's string.
+class request_parser final : public beast::http::basic_parser<true> {
+ public:
+  struct span {
+    std::uint32_t begin = 0;
+    std::uint32_t size = 0;
+  };
+  /// The memory of a connection.
+  struct memory {
+    std::string text;
+    std::vector<std::pair<span, span>> fields;
+    span target;
+  };
+
+  request_parser(memory& kept, request_context& context, std::size_t header_bytes_max)
+      : kept_{kept}, context_{context}, header_bytes_max_{header_bytes_max} {
+    kept_.text.clear();
+    kept_.fields.clear();
+    header_limit(static_cast<std::uint32_t>(header_bytes_max));
+    body_limit(boost::none);  // judged when the route is known
+  }
+
+  /// Fills the context's views, which hold until the next parser is made.
+  void show_header() {
+    const auto view = [&](span s) { return std::string_view{kept_.text}.substr(s.begin, s.size); };
+    for (const auto& [name, value] : kept_.fields) context_.headers.emplace_back(view(name), view(value));
+    context_.target = view(kept_.target);
+  }
+
+  bool http_1_0() const { return version_ < 11; }
+  bool expects_body() const { return chunked() || content_length().value_or(0) > 0; }
+
+ private:
+  span keep(beast::string_view text) {
+    const span at{static_cast<std::uint32_t>(kept_.text.size()), static_cast<std::uint32_t>(text.size())};
+    kept_.text.append(text.data(), text.size());
+    return at;
+  }
+
+  void on_request_impl(beast::http::verb v, beast::string_view, beast::string_view target, int version, error_code& ec) override {
+    ec = {};
+    version_ = version;
+    context_.method = method_of(v);
+    context_.head = v == beast::http::verb::head;
+    kept_.target = keep(target);
+  }
+  void on_response_impl(int, beast::string_view, int, error_code& ec) override { ec = {}; }
+  void on_field_impl(beast::http::field, beast::string_view name, beast::string_view value, error_code& ec) override {
+    ec = {};
+    if (kept_.text.size() + name.size() + value.size() > header_bytes_max_) {
+      ec = beast::http::error::header_limit;
+      return;
+    }
+    const auto kept_name = keep(name);
+    kept_.fields.emplace_back(kept_name, keep(value));
+  }
+  void on_header_impl(error_code& ec) override { ec = {}; }
+  void on_body_init_impl(const boost::optional<std::uint64_t>& length, error_code& ec) override {
+    ec = {};
+    if (length) context_.body.reserve(std::min<std::size_t>(*length, body_reserve_max));
+  }
+  std::size_t on_body_impl(beast::string_view body, error_code& ec) override {
+    ec = {};
+    context_.body.append(body.data(), body.size());
+    return body.size();
+  }
+  void on_chunk_header_impl(std::uint64_t, beast::string_view, error_code& ec) override { ec = {}; }
+  std::size_t on_chunk_body_impl(std::uint64_t, beast::string_view body, error_code& ec) override { return on_body_impl(body, ec); }
+  void on_finish_impl(error_code& ec) override { ec = {}; }
+
+  memory& kept_;
+  request_context& context_;
+  const std::size_t header_bytes_max_;
+  int version_ = 11;
+};
+
+}  // namespace
+
+class session final : public std::enable_shared_from_this<session> {
+ public:
+  session(std::shared_ptr<server::core> core, stream_socket socket, stream_strand strand)
+      : core_{std::move(core)}, strand_{std::move(strand)}, socket_{std::move(socket)} {
+    error_code failed;
+    const auto peer = socket_.remote_endpoint(failed);
+    if (!failed) remote_address_ = peer.address().to_string();
+  }
+
+  asio::awaitable<void> run();
+
+ private:
+  friend struct session_control;
+
+  /// What is known about a request once its header is there.
+  struct plan {
+    const route* found = nullptr;
+    std::size_t index = metrics::no_route;
+    std::optional<response> refusal;
+  };
+
+  asio::awaitable<bool> serve_one();
+  asio::awaitable<error_code> read_header(request_parser&);
+  asio::awaitable<error_code> read_body(request_parser&);
+  asio::awaitable<response> ask(const route&);
+  asio::awaitable<bool> write(const response&, bool keep_alive, bool http_1_0);
+  asio::awaitable<void> refuse(error_code);
+  asio::awaitable<void> linger();
+  asio::awaitable<void> upgrade();
+
+  void show_request(request_parser&);
+  plan judge(const request_parser&, bool well_formed);
+  std::optional<response> refuse_caller(const route&);
+  bool wants_upgrade() const;
+  response refusal(v1::Code code, std::string_view detail) const { return problem(code, detail, context_.request_id); }
+  std::string_view date();
+  void write_head(const response&, std::size_t size, bool keep_alive, bool http_1_0);
+  void end_after(std::chrono::milliseconds timeout) { *deadline_ticks_ = core_->now_ticks + core_->ticks(timeout); }
+  void cut();
+
+  const std::shared_ptr<server::core> core_;
+  const stream_strand strand_;
+  stream_socket socket_;
+  beast::flat_buffer buffer_;
+  request_parser::memory kept_;
+  request_context context_;
+  std::string remote_address_;
+  std::string out_;
+  std::string date_;
+  std::int64_t date_of_second_ = -1;
+  const session_deadline deadline_ticks_ = std::make_shared<std::atomic<std::uint32_t>>(0);
+  bool first_ = true;
+  bool idle_ = false;                             // between two requests
+  std::shared_ptr<socket_connection> upgraded_;   // from then on the socket is its
+};
+
+namespace {
+
+/// A session's entry among the open ones. It keeps the session alive until it has left.
+class membership {
+ public:
+  membership(std::shared_ptr<server::core> core, std::shared_ptr<session> s) : core_{std::move(core)}, session_{std::move(s)} {
+    core_->add(*session_);
+    core_->parts.metrics.connection_opened();
+  }
+  membership(membership&&) noexcept = default;
+  membership& operator=(membership&&) = delete;
+  ~membership() {
+    if (!session_) return;
+    core_->parts.metrics.connection_closed();
+    core_->remove(*session_);
+  }
+  session& member() { return *session_; }
+
+ private:
+  std::shared_ptr<server::core> core_;
+  std::shared_ptr<session> session_;
+};
+
+asio::awaitable<void> run_member(membership m) { co_await m.member().run(); }
+
+}  // namespace
+
+void start_session(std::shared_ptr<server::core> core, stream_socket socket, stream_strand strand) {
+  membership member{core, std::make_shared<session>(core, std::move(socket), strand)};
+  asio::co_spawn(strand, run_member(std::move(member)), [](std::exception_ptr failed) {
+    if (!failed) return;
+    try {
+      std::rethrow_exception(failed);
+    } catch (const std::exception& e) {
+      spdlog::error("event=session_failed detail=\"{}\"", e.what());
+    }
+  });
+}
+
+asio::awaitable<void> session::run() {
+  while (co_await serve_one()) {
+  }
+  error_code ignored;
+  socket_.shutdown(tcp::socket::shutdown_both, ignored);
+  socket_.close(ignored);
+}
+
+asio::awaitable<bool> session::serve_one() {
+  context_.clear();
+  if (context_.body.capacity() > kept_body_bytes_max) context_.body = {};
+  request_parser parser{kept_, context_, core_->settings.header_bytes_max};
+  if (const auto failed = co_await read_header(parser)) {
+    co_await refuse(failed);
+    co_return false;
+  }
+  show_request(parser);
+  const bool well_formed = context_.parse_target(context_.target);
+  if (well_formed && wants_upgrade()) {
+    co_await upgrade();
+    co_return false;
+  }
+  auto plan = judge(parser, well_formed);
+  if (plan.refusal && parser.expects_body()) {  // the body isn't wanted any more, and so the connection can't go on
+    core_->parts.metrics.answered(plan.index, plan.refusal->status, {});
+    if (co_await write(*plan.refusal, false, parser.http_1_0())) co_await linger();
+    co_return false;
+  }
+  if (!plan.refusal && parser.expects_body()) {
+    parser.body_limit(plan.found->options.body_limit_bytes);
+    if (const auto failed = co_await read_body(parser)) {
+      co_await refuse(failed);
+      co_return false;
+    }
+  }
+  *deadline_ticks_ = 0;  // a handler keeps its own time
+  const auto started = std::chrono::steady_clock::now();
+  const response answer = plan.refusal ? std::move(*plan.refusal) : co_await ask(*plan.found);
+  core_->parts.metrics.answered(plan.index, answer.status, std::chrono::steady_clock::now() - started);
+  const bool keep_alive = parser.keep_alive() && !core_->stopping;
+  if (!co_await write(answer, keep_alive, parser.http_1_0())) co_return false;
+  if (!keep_alive && buffer_.size() > 0) co_await linger();
+  co_return keep_alive;
+}
+
+asio::awaitable<error_code> session::read_header(request_parser& parser) {
+  idle_ = buffer_.size() == 0;
+  end_after(first_ || !idle_ ? core_->settings.header_timeout : core_->settings.idle_timeout);
+  first_ = false;
+  if (idle_ && core_->stopping) co_return asio::error::operation_aborted;
+  for (;;) {
+    error_code failed;
+    if (buffer_.size() > 0) {
+      buffer_.consume(parser.put(buffer_.data(), failed));
+      if (failed && failed != beast::http::error::need_more) co_return failed;
+      if (parser.is_header_done()) break;
+    }
+    const auto [read_failed, size] = co_await socket_.async_read_some(buffer_.prepare(read_bytes), quietly);
+    if (read_failed) co_return read_failed;
+    if (idle_) end_after(core_->settings.header_timeout);
+    idle_ = false;
+    buffer_.commit(size);
+  }
+  idle_ = false;
+  co_return error_code{};
+}
+
+asio::awaitable<error_code> session::read_body(request_parser& parser) {
+  end_after(core_->settings.body_timeout);
+  if (buffer_.size() == 0 && alike(context_.header("Expect").value_or(""), "100-continue")) {
+    static constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+    const auto [failed, size] = co_await asio::async_write(socket_, asio::buffer(go_on), quietly);
+    if (failed) co_return failed;
+  }
+  parser.eager(true);
+  while (!parser.is_done()) {
+    error_code failed;
+    if (buffer_.size() > 0) {
+      buffer_.consume(parser.put(buffer_.data(), failed));
+      if (failed && failed != beast::http::error::need_more) co_return failed;
+      if (parser.is_done()) break;
+    }
+    const auto [read_failed, size] = co_await socket_.async_read_some(buffer_.prepare(read_body_bytes), quietly);
+    if (read_failed) co_return read_failed;
+    buffer_.commit(size);
+  }
+  co_return error_code{};
+}
+
+void session::show_request(request_parser& parser) {
+  parser.show_header();
+  context_.remote_address = remote_address_;
+  const auto given = context_.header("Request-Id");
+  if (given && is_request_id(*given)) {
+    context_.request_id = *given;
+  } else {
+    context_.request_id = core_->new_request_id();
+  }
+}
+
+session::plan session::judge(const request_parser& parser, bool well_formed) {
+  plan out;
+  if (!well_formed) {
+    out.refusal = refusal(v1::INVALID_REQUEST, "The target of the request isn't well formed.");
+    return out;
+  }
+  if (!parser.http_1_0() && !context_.header("Host")) {
+    out.refusal = refusal(v1::INVALID_REQUEST, "The header Host is missing.");
+    return out;
+  }
+  auto match = core_->parts.routes.find(context_);
+  if (match.found == nullptr) {
+    out.refusal = match.allow.empty() ? refusal(v1::NOT_FOUND, "There is nothing under this path.")
+                                      : refusal(v1::METHOD_NOT_ALLOWED, "This path has " + match.allow + ".");
+    if (!match.allow.empty()) out.refusal->with("Allow", std::move(match.allow));
+    return out;
+  }
+  out.found = match.found;
+  out.index = match.index;
+  out.refusal = refuse_caller(*match.found);
+  if (out.refusal) return out;
+  const auto& options = match.found->options;
+  if (parser.content_length().value_or(0) > options.body_limit_bytes) {
+    out.refusal = refusal(v1::BODY_TOO_LARGE, "The body may have " + std::to_string(options.body_limit_bytes) + " bytes.");
+  } else if (!options.raw_body && parser.expects_body() && !is_json(context_.header("Content-Type").value_or("application/json"))) {
+    out.refusal = refusal(v1::UNSUPPORTED_MEDIA_TYPE, "The body must be application/json.");
+  }
+  return out;
+}
+
+std::optional<response> session::refuse_caller(const route& row) {
+  if (const auto token = context_.header("Authorization")) {
+    context_.caller = core_->parts.tokens.caller(*token, core_->parts.clock.now());
+  }
+  if (row.options.who == access::anyone) return std::nullopt;
+  if (!context_.caller) return refusal(v1::UNAUTHENTICATED, "Send a valid token as Authorization: Bearer.");
+  if (!may(*context_.caller, row.options.who)) return refusal(v1::FORBIDDEN, "The role of this token isn't allowed to do this.");
+  return std::nullopt;
+}
+
+asio::awaitable<response> session::ask(const route& row) {
+  std::string defect;
+  try {
+    co_return co_await row.handler(context_);
+  } catch (const std::exception& e) {
+    defect = e.what();
+  }
+  spdlog::error("event=handler_threw route={} request_id={} detail=\"{}\"", row.pattern, context_.request_id, defect);
+  co_return internal_problem(context_.request_id);
+}
+
+std::string_view session::date() {
+  const auto now = std::chrono::floor<std::chrono::seconds>(core_->parts.clock.now()).time_since_epoch().count();
+  if (now != date_of_second_) {
+    date_of_second_ = now;
+    const std::time_t seconds = now;
+    std::tm parts{};
+    gmtime_r(&seconds, &parts);
+    std::array<char, 40> text{};
+    date_.assign(text.data(), std::strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT", &parts));
+  }
+  return date_;
+}
+
+namespace {
+
+void append_number(std::string& out, std::size_t number) {
+  std::array<char, 24> digits{};
+  out.append(digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr);
+}
+
+/// A header line; control characters in the value are left out, so that a value can't begin a line of its own.
+void append_header(std::string& out, std::string_view name, std::string_view value) {
+  out.append(name).append(": ");
+  for (const char c : value) {
+    if (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f) out.push_back(c);
+  }
+  out.append("\r\n");
+}
+
+}  // namespace
+
+void session::write_head(const response& answer, std::size_t size, bool keep_alive, bool http_1_0) {
+  const bool bodiless = answer.status == 204 || answer.status == 304;
+  const auto reason = beast::http::obsolete_reason(beast::http::int_to_status(answer.status));
+  out_.assign("HTTP/1.1 ");
+  append_number(out_, answer.status);
+  out_.append(" ").append(reason.data(), reason.size()).append("\r\n");
+  if (!bodiless) {
+    if (!answer.content_type.empty()) out_.append("Content-Type: ").append(answer.content_type).append("\r\n");
+    out_.append("Content-Length: ");
+    append_number(out_, size);
+    out_.append("\r\n");
+  }
+  out_.append("Date: ").append(date()).append("\r\n");
+  if (!context_.request_id.empty()) out_.append("Request-Id: ").append(context_.request_id).append("\r\n");
+  for (const auto& [name, value] : answer.headers) append_header(out_, name, value);
+  if (!keep_alive) {
+    out_.append("Connection: close\r\n");
+  } else if (http_1_0) {
+    out_.append("Connection: keep-alive\r\n");
+  }
+  out_.append("\r\n");
+}
+
+asio::awaitable<bool> session::write(const response& answer, bool keep_alive, bool http_1_0) {
+  end_after(core_->settings.write_timeout);
+  const auto body = answer.text();
+  const bool bodiless = answer.status == 204 || answer.status == 304 || context_.head;
+  write_head(answer, body.size(), keep_alive, http_1_0);
+  if (bodiless || body.size() <= joined_body_bytes_max) {
+    if (!bodiless) out_.append(body);
+    const auto [failed, size] = co_await asio::async_write(socket_, asio::buffer(out_), quietly);
+    co_return !failed;
+  }
+  const std::array<asio::const_buffer, 2> both{asio::buffer(out_), asio::buffer(body)};
+  const auto [failed, size] = co_await asio::async_write(socket_, both, quietly);
+  co_return !failed;
+}
+
+asio::awaitable<void> session::refuse(error_code failed) {
+  if (failed.category() != beast::http::make_error_code(beast::http::error::end_of_stream).category()) co_return;  // no peer any more
+  if (context_.request_id.empty()) context_.request_id = core_->new_request_id();
+  context_.head = false;
+  const auto answer = failed == beast::http::error::header_limit ? refusal(v1::HEADER_TOO_LARGE, "The header is too large.")
+                      : failed == beast::http::error::body_limit ? refusal(v1::BODY_TOO_LARGE, "The body is too large.")
+                                                                 : refusal(v1::INVALID_REQUEST, "This isn't well formed HTTP.");
+  core_->parts.metrics.answered(metrics::no_route, answer.status, {});
+  if (co_await write(answer, false, false)) co_await linger();
+}
+
+/// Reads what the peer still sends, for otherwise the system resets the connection and the peer may never see the answer.
+asio::awaitable<void> session::linger() {
+  error_code failed;
+  socket_.shutdown(tcp::socket::shutdown_send, failed);
+  end_after(std::min(core_->settings.header_timeout, std::chrono::milliseconds{2000}));
+  for (std::size_t seen = 0; !failed && seen < linger_bytes_max;) {
+    buffer_.consume(buffer_.size());
+    const auto [read_failed, size] = co_await socket_.async_read_some(buffer_.prepare(read_body_bytes), quietly);
+    failed = read_failed;
+    seen += size;
+  }
+}
+
+bool session::wants_upgrade() const {
+  return core_->parts.sockets != nullptr && context_.path == core_->parts.socket_path && context_.method == method::get &&
+         alike(context_.header("Upgrade").value_or(""), "websocket");
+}
+
+namespace {
+
+/// nullopt where the client offers protocols, but not ours; else whether it offers any.
+std::optional<bool> offers_subprotocol(const request_context& context, std::string_view ours) {
+  const auto offered = context.header("Sec-WebSocket-Protocol");
+  if (!offered) return false;
+  for (auto rest = *offered;;) {
+    const auto comma = rest.find(',');
+    auto one = rest.substr(0, comma);
+    one.remove_prefix(std::min(one.find_first_not_of(" \t"), one.size()));
+    one = one.substr(0, one.find_last_not_of(" \t") + 1);
+    if (one == ours) return true;
+    if (comma == std::string_view::npos) return std::nullopt;
+    rest.remove_prefix(comma + 1);
+  }
+}
+
+}  // namespace
+
+asio::awaitable<void> session::upgrade() {
+  const auto token = context_.header("Authorization");
+  if (token) context_.caller = core_->parts.tokens.caller(*token, core_->parts.clock.now());
+  const auto offered = offers_subprotocol(context_, core_->settings.websocket.subprotocol);
+  std::optional<response> no;
+  if (core_->stopping) {
+    no = refusal(v1::SHUTTING_DOWN, "This node is stopping.");
+  } else if (token && !context_.caller) {
+    no = refusal(v1::UNAUTHENTICATED, "The token isn't valid.");
+  } else if (!offered || buffer_.size() > 0) {
+    no = refusal(v1::INVALID_REQUEST, offered ? "Nothing may be sent before the upgrade is answered." : "Offer the subprotocol usher.v1.");
+  }
+  if (no) {
+    if (co_await write(*no, false, false)) co_await linger();
+    co_return;
+  }
+  socket_connection::upgrade_request request{beast::http::verb::get, beast::string_view{context_.target.data(), context_.target.size()}, 11};
+  for (const auto& [name, value] : context_.headers) {
+    request.insert(beast::string_view{name.data(), name.size()}, beast::string_view{value.data(), value.size()});
+  }
+  *deadline_ticks_ = 0;
+  upgraded_ = std::make_shared<socket_connection>(core_, std::move(socket_), strand_, deadline_ticks_, context_.caller);
+  co_await upgraded_->run(request, *offered);
+}
+
+void session::cut() {
+  error_code ignored;
+  if (upgraded_) {
+    upgraded_->cut();
+  } else {
+    socket_.close(ignored);
+  }
+}
+
+// A session is looked at by its pointer under core.mutex, which its membership needs to leave; so it is alive here. The reference that
+// is taken always moves on to the strand, so the last one never ends under the mutex.
+
+void session_control::sweep(session& s, std::uint32_t now_ticks) {
+  const auto due = [now_ticks](std::uint32_t at) { return at != 0 && now_ticks >= at; };
+  if (!due(*s.deadline_ticks_)) return;
+  asio::post(s.strand_, [self = s.shared_from_this(), due] {
+    if (due(*self->deadline_ticks_)) self->cut();
+  });
+}
+
+void session_control::wind_down(session& s) {
+  asio::post(s.strand_, [self = s.shared_from_this()] {
+    if (self->upgraded_) {
+      self->upgraded_->close(close_restarting, "restarting");
+    } else if (self->idle_) {
+      self->cut();
+    }
+  });
+}
+
+void session_control::cut(session& s) {
+  asio::post(s.strand_, [self = s.shared_from_this()] { self->cut(); });
+}
+
+}  // namespace usher::http

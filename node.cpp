@@ -1,0 +1,390 @@
+// Wires the parts of a node. Members are in the order of their dependencies, so that each may use those above it.
+
+#include "node.hpp"
+
+#include <prometheus/gauge.h>
+#include <prometheus/registry.h>
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_future.hpp>
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <caf/all.hpp>
+
+#include <condition_variable>
+#include <cstdlib>
+#include <filesystem>
+#include <future>
+#include <mutex>
+#include <thread>
+
+#include "actors/registry.hpp"
+#include "actors/show_directory.hpp"
+#include "cluster/reactor.hpp"
+#include "cluster/router.hpp"
+#include "http/bridge.hpp"
+#include "http/engine.hpp"
+#include "http/metrics.hpp"
+#include "http/server.hpp"
+#if __has_include("http/feeds.hpp")
+#include "http/feeds.hpp"
+#define USHER_FEEDS 1
+#endif
+#include "node_projector.hpp"
+#include "store/bug.hpp"
+#include "store/index.hpp"
+#include "store/journal.hpp"
+#include "store/journal_actor.hpp"
+
+namespace usher {
+namespace {
+
+constexpr std::chrono::seconds housekeeping_every{1};
+constexpr std::chrono::seconds quiet_within{10};  // actors that were told to end
+constexpr std::size_t default_body_limit = http::route_options{}.body_limit_bytes;
+
+/// 0 stands for half of the processors.
+std::size_t threads_of(std::uint32_t setting) {
+  return setting != 0 ? setting : std::max(1u, std::thread::hardware_concurrency() / 2);
+}
+
+class system_config : public caf::actor_system_config {
+ public:
+  explicit system_config(const v1::Configuration& config) {
+    set("scheduler.policy", config.scheduler() == v1::Configuration::STEALING ? caf::atom("stealing") : caf::atom("sharing"));
+    set("scheduler.max-threads", threads_of(config.actor_threads()));
+  }
+};
+
+http::auth_settings auth_settings_of(const v1::Configuration& config) {
+  http::auth_settings out;
+  out.secret_file = secret_file(config.data_directory());
+  if (!config.jwt_issuer_key_file().empty()) out.issuer_public_key = config.jwt_issuer_key_file();
+  out.issuer_name = config.jwt_issuer_name();
+  return out;
+}
+
+http::engine_settings engine_settings_of(const v1::Configuration& config) {
+  http::engine_settings out;
+  out.open_sign_up = config.open_sign_up();
+  out.default_wait = std::chrono::milliseconds{config.command_wait_ms()};
+  out.access_token_lifetime = std::chrono::seconds{config.access_token_seconds()};
+  return out;
+}
+
+http::server_settings server_settings_of(const v1::Configuration& config) {
+  http::server_settings out;
+  out.address = config.listen_address();
+  out.port = static_cast<std::uint16_t>(config.listen_port());
+  out.connections_max = config.connections_max();
+  out.header_bytes_max = config.header_bytes_max();
+  out.header_timeout = std::chrono::milliseconds{config.header_timeout_ms()};
+  out.body_timeout = std::chrono::milliseconds{config.body_timeout_ms()};
+  out.idle_timeout = std::chrono::milliseconds{config.idle_timeout_ms()};
+  out.write_timeout = std::chrono::milliseconds{config.write_timeout_ms()};
+  return out;
+}
+
+/// The table, with the limit of the settings where a route has none of its own.
+std::vector<http::route> routes_of(http::engine& engine, const v1::Configuration& config) {
+  auto routes = http::make_routes(engine);
+  for (auto& route : routes) {
+    if (route.options.body_limit_bytes == default_body_limit) route.options.body_limit_bytes = config.body_bytes_max();
+  }
+  return routes;
+}
+
+result<void> make_directory(const std::string& path) {
+  std::error_code failed;
+  std::filesystem::create_directories(path, failed);
+  if (failed) return failure{errc::io_failure, path + ": " + failed.message()};
+  return {};
+}
+
+}  // namespace
+
+std::string log_directory(const std::string& data_directory) { return (std::filesystem::path{data_directory} / "db").string(); }
+std::string secret_file(const std::string& data_directory) { return (std::filesystem::path{data_directory} / "secret").string(); }
+
+struct node::impl {
+  impl(const v1::Configuration& c, const wall_clock& w, node_options o)
+      : config{c}, clock{w}, options{std::move(o)}, system_settings{c} {}
+
+  const v1::Configuration config;
+  const wall_clock& clock;
+  const node_options options;
+  std::atomic<bool> failed{false};
+  bool stopped = false;
+
+  std::unique_ptr<http::tokens> access;
+  std::unique_ptr<store::database> db;
+  store::engine_index index;
+  std::unique_ptr<store::journal> journal;
+  projections::runner runner;
+  std::unique_ptr<projector> projecting;
+
+  // The bridge and the I/O outlive the actors, which may still answer.
+  std::unique_ptr<boost::asio::io_context> io;
+  using work_guard = boost::asio::executor_work_guard<boost::asio::io_context::executor_type>;
+  std::optional<work_guard> io_work;
+  std::unique_ptr<http::bridge> bridge;
+
+  system_config system_settings;
+  std::unique_ptr<actors::registry> entities;
+  std::unique_ptr<actors::show_directory> shows;
+  std::unique_ptr<cluster::router> router;
+  std::unique_ptr<actors::surroundings> around;
+  caf::actor journal_actor;
+  caf::actor reactor;
+  std::unique_ptr<caf::actor_system> system;
+
+  std::unique_ptr<http::passwords> secrets;
+  std::unique_ptr<http::engine> engine;
+  std::unique_ptr<http::router> routes;
+  std::unique_ptr<http::metrics> metrics;
+#ifdef USHER_FEEDS
+  std::unique_ptr<http::feeds> feeds;
+#endif
+  std::unique_ptr<http::server> server;
+  std::uint16_t port = 0;
+
+  std::mutex housekeeping_mutex;
+  std::condition_variable housekeeping_ends;
+  bool housekeeping_over = false;
+  std::thread housekeeper;
+  std::vector<std::thread> io_threads;
+  std::mutex io_mutex;
+  std::condition_variable io_ended;
+  std::size_t io_running = 0;
+
+  void fail(const failure&);
+  result<void> open();
+  void start_actors();
+  void make_http();
+  void watch();
+  result<void> listen();
+  void run_io();
+  void keep_house();
+
+  void stop();
+  void stop_http();
+  void stop_housekeeping();
+  void stop_actors();
+  void drain_journal();
+  bool actors_are_gone() const;
+  void write_out();
+};
+
+void node::impl::fail(const failure& f) {
+  if (failed.exchange(true)) return;
+  spdlog::critical("event=node_failed detail=\"{}\"", f.detail);
+  if (options.on_failure) return options.on_failure(f);
+  spdlog::default_logger()->flush();
+  std::_Exit(1);
+}
+
+result<void> node::impl::open() {
+  const auto& data = config.data_directory();
+  if (auto made = make_directory(data); !made) return made;
+  auto opened = options.env ? store::database::open(log_directory(data), options.env) : store::database::open(log_directory(data));
+  if (!opened) return opened.error();
+  db = std::move(*opened);
+  auto auth = http::tokens::open(auth_settings_of(config));
+  if (!auth) return auth.error();
+  access = std::move(*auth);
+  if (auto loaded = index.load(*db); !loaded) return loaded;
+  // The hook reads the member, so that no handle hides in it when the actor system ends.
+  journal = std::make_unique<store::journal>(*db, index, store::journal::hooks{
+      .work_waits = [this] { caf::anon_send(journal_actor, store::write_atom::value); },
+      .committed = [this](const std::vector<store::record_ptr>& records) { projecting->offer(records); },
+      .failed = [this](const failure& f) { fail(f); },
+  });
+  if (auto loaded = journal->load(); !loaded) return loaded;
+  return runner.start(*db);
+}
+
+void node::impl::start_actors() {
+  projecting = std::make_unique<projector>(runner, [this](const failure& f) { fail(f); });
+  system = std::make_unique<caf::actor_system>(system_settings);
+  journal_actor = store::spawn_journal(*system, *journal, true);
+  entities = std::make_unique<actors::registry>(*system);
+  shows = std::make_unique<actors::show_directory>(*db, index);
+  router = std::make_unique<cluster::router>(*entities);
+  around = std::unique_ptr<actors::surroundings>(new actors::surroundings{
+      .db = *db,
+      .index = index,
+      .journal = *journal,
+      .clock = clock,
+      .entities = *entities,
+      .route = [this](actors::request_ptr r) { router->send(std::move(r)); },
+      .show_changed = [this](const std::string& show_id) { shows->changed(show_id); },
+      .bug = [](const std::string& what) { store::bug(what); },
+      .snapshot_every = config.snapshot_every(),
+  });
+  entities->connect(*around);
+}
+
+void node::impl::make_http() {
+  io = std::make_unique<boost::asio::io_context>(static_cast<int>(threads_of(config.io_threads())));
+  io_work.emplace(io->get_executor());
+  bridge = std::make_unique<http::bridge>(*io, *router);
+  secrets = std::make_unique<http::passwords>(http::password_settings{});
+  engine = std::unique_ptr<http::engine>(
+      new http::engine{*bridge, runner, *shows, *access, *secrets, clock, engine_settings_of(config), {}});
+  routes = std::make_unique<http::router>(routes_of(*engine, config));
+  metrics = std::make_unique<http::metrics>(*routes);
+  watch();
+  http::socket_handler* sockets = nullptr;
+#ifdef USHER_FEEDS
+  feeds = std::make_unique<http::feeds>(*engine);
+  runner.on_applied([this](const v1::Record& r) { feeds->applied(r); });
+  sockets = feeds.get();
+#endif
+  server = std::make_unique<http::server>(
+      *io, server_settings_of(config),
+      http::server_parts{.routes = *routes, .tokens = *access, .clock = clock, .metrics = *metrics, .sockets = sockets});
+}
+
+/// What the node knows about itself is measured when somebody asks.
+void node::impl::watch() {
+  const auto gauge = [this](const char* name, const char* help) {
+    return &prometheus::BuildGauge().Name(name).Help(help).Register(metrics->registry()).Add({});
+  };
+  auto* awake = gauge("usher_actors_awake", "Entities in memory.");
+  auto* waiting = gauge("usher_journal_waiting", "Records handed over and not yet on disk.");
+  auto* applied = gauge("usher_views_applied", "Records that the read models have taken in.");
+  auto* lag = gauge("usher_views_lag", "Records on disk that the read models have not taken in.");
+  engine->metrics_text = [=, this] {
+    awake->Set(static_cast<double>(entities->awake()));
+    waiting->Set(static_cast<double>(journal->waiting()));
+    const auto taken_in = runner.applied_total();  // before the log's end, so that the lag is never negative
+    std::uint64_t durable = 0;
+    for (std::uint32_t p = 0; p < partition_count; ++p) durable += db->durable_end(p);
+    applied->Set(static_cast<double>(taken_in));
+    lag->Set(static_cast<double>(durable - std::min(taken_in, durable)));
+    return metrics->exposition();
+  };
+}
+
+result<void> node::impl::listen() {
+  auto listening = server->listen();
+  if (!listening) return listening.error();
+  port = *listening;
+  reactor = cluster::spawn_reactor(*system, index, clock, *router);
+  housekeeper = std::thread{[this] { keep_house(); }};
+  io_running = threads_of(config.io_threads());
+  for (std::size_t i = 0; i < threads_of(config.io_threads()); ++i) io_threads.emplace_back([this] { run_io(); });
+  return {};
+}
+
+void node::impl::run_io() {
+  io->run();
+  const std::lock_guard lock{io_mutex};
+  --io_running;
+  io_ended.notify_one();
+}
+
+void node::impl::keep_house() {
+  std::unique_lock lock{housekeeping_mutex};
+  while (!housekeeping_ends.wait_for(lock, housekeeping_every, [this] { return housekeeping_over; })) {
+    entities->passivate(clock.now() - std::chrono::seconds{config.passivate_after_seconds()});
+    if (auto flushed = index.flush(*db); !flushed) return fail(flushed.error());
+  }
+}
+
+void node::impl::stop() {
+  if (std::exchange(stopped, true)) return;
+  stop_http();
+  stop_housekeeping();
+  stop_actors();
+  write_out();
+}
+
+void node::impl::stop_http() {
+  if (!engine) return;
+  engine->stopping = true;
+  if (!io_threads.empty()) {
+    const std::chrono::milliseconds deadline{config.stop_timeout_ms()};
+    boost::asio::co_spawn(*io, server->stop(deadline), boost::asio::use_future).wait();
+    boost::asio::post(*io, boost::asio::use_future([this] { bridge->stop(); })).wait();
+  }
+  io_work.reset();
+  {
+    // A handler that never answers must not keep the node from ending.
+    std::unique_lock lock{io_mutex};
+    io_ended.wait_for(lock, std::chrono::seconds{1}, [this] { return io_running == 0; });
+  }
+  io->stop();
+  for (auto& thread : io_threads) thread.join();
+}
+
+void node::impl::stop_housekeeping() {
+  {
+    const std::lock_guard lock{housekeeping_mutex};
+    housekeeping_over = true;
+  }
+  housekeeping_ends.notify_one();
+  if (housekeeper.joinable()) housekeeper.join();
+}
+
+/// The journal's actor is the only one left.
+bool node::impl::actors_are_gone() const { return entities->awake() == 0 && system->registry().running() <= 1; }
+
+/// Ends the actors, also those that are woken meanwhile by what others had under way, then the journal's.
+void node::impl::stop_actors() {
+  if (!system) return;
+  if (reactor) caf::anon_send_exit(reactor, caf::exit_reason::user_shutdown);
+  reactor = nullptr;
+  const auto end = std::chrono::steady_clock::now() + quiet_within;
+  while (!actors_are_gone() && std::chrono::steady_clock::now() < end) {
+    entities->stop();
+    std::this_thread::sleep_for(std::chrono::milliseconds{1});
+  }
+  if (!actors_are_gone()) spdlog::error("event=actors_still_running count={}", system->registry().running());
+  drain_journal();
+  caf::anon_send_exit(journal_actor, caf::exit_reason::user_shutdown);
+  journal_actor = nullptr;
+  system.reset();
+}
+
+/// Waits for all that was handed over; a journal that failed calls nobody back.
+void node::impl::drain_journal() {
+  auto drained = std::make_shared<std::promise<void>>();
+  auto done = drained->get_future();
+  journal->hand_over(nullptr, [drained](auto) { drained->set_value(); });
+  while (!failed && done.wait_for(std::chrono::milliseconds{20}) != std::future_status::ready) {
+  }
+}
+
+void node::impl::write_out() {
+  if (projecting) projecting->stop();
+  if (!db || failed) return;
+  auto written = index.flush(*db);
+  if (written) written = db->flush();
+  // Only what can be derived again is lost.
+  if (!written) spdlog::error("event=flush_failed detail=\"{}\"", written.error().detail);
+}
+
+result<std::unique_ptr<node>> node::start(const v1::Configuration& config, const wall_clock& clock, node_options options) {
+  std::unique_ptr<node> out{new node{std::make_unique<impl>(config, clock, std::move(options))}};
+  auto& parts = *out->impl_;
+  if (auto opened = parts.open(); !opened) return opened.error();
+  parts.start_actors();
+  parts.make_http();
+  if (auto listening = parts.listen(); !listening) return listening.error();
+  return out;
+}
+
+node::node(std::unique_ptr<impl> parts) : impl_{std::move(parts)} {}
+node::~node() { stop(); }
+std::uint16_t node::port() const { return impl_->port; }
+http::tokens& node::access() { return *impl_->access; }
+cluster::router& node::commands() { return *impl_->router; }
+projections::runner& node::views() { return impl_->runner; }
+void node::stop() { impl_->stop(); }
+
+}  // namespace usher

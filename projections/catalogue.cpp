@@ -1,0 +1,9 @@
+#include "projections/catalogue.hpp"
+
+namespace usher::projections {
+
+std::vector<projection*> views::all() {
+  return {&seat_map, &shows, &reservations, &wallets, &users, &queues, &funnels};
+}
+
+}  // namespace usher::projections

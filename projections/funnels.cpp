@@ -1,0 +1,82 @@
+#include "projections/funnels.hpp"
+
+#include <mutex>
+
+#include "projections/bytes.hpp"
+
+namespace usher::projections {
+
+namespace {
+
+// The order of the fields in a row.
+constexpr auto fields = {&funnel::joined, &funnel::admitted, &funnel::left,     &funnel::held,
+                         &funnel::paid,   &funnel::expired,  &funnel::released, &funnel::cancelled};
+
+void count(funnel& show, const v1::QueueEvent& event) {
+  switch (event.kind_case()) {
+    case v1::QueueEvent::kJoined: ++show.joined; return;
+    case v1::QueueEvent::kLeft: ++show.left; return;
+    case v1::QueueEvent::kAdmitted: show.admitted += event.admitted().count(); return;
+    case v1::QueueEvent::KIND_NOT_SET: return;
+  }
+}
+
+void count(funnel& show, const v1::ReservationEvent& event) {
+  switch (event.kind_case()) {
+    case v1::ReservationEvent::kPlaced: ++show.held; return;
+    case v1::ReservationEvent::kConfirmed: ++show.paid; return;
+    case v1::ReservationEvent::kExpired: ++show.expired; return;
+    case v1::ReservationEvent::kReleased: ++show.released; return;
+    case v1::ReservationEvent::kCancelled: ++show.cancelled; return;
+    case v1::ReservationEvent::kPaymentStarted:
+    case v1::ReservationEvent::kPaymentDeclined:
+    case v1::ReservationEvent::kRefundStarted:
+    case v1::ReservationEvent::KIND_NOT_SET: return;
+  }
+}
+
+}  // namespace
+
+result<void> funnels::load(const store::database& db) {
+  return each_row(db, name(), "", [this](std::string_view key, std::string_view value) {
+    const std::unique_lock lock(mutex_);
+    byte_reader in(value);
+    for (const auto field : fields) shows_[std::string(key)].*field = in.number();
+    return true;
+  });
+}
+
+void funnels::apply(const v1::Record& record) {
+  for (const auto& event : record.events()) {
+    if (!event.has_queue() && !event.has_reservation()) continue;
+    const auto& show_id = event.stream().group();
+    const std::unique_lock lock(mutex_);
+    if (event.has_queue()) count(shows_[show_id], event.queue());
+    if (event.has_reservation()) count(shows_[show_id], event.reservation());
+    changed_.insert(show_id);
+  }
+}
+
+void funnels::collect(rows& out) {
+  const std::shared_lock lock(mutex_);
+  for (const auto& id : changed_) {
+    std::string row;
+    for (const auto field : fields) put_number(row, shows_.at(id).*field);
+    out.push_back({id, std::move(row)});
+  }
+  changed_.clear();
+}
+
+void funnels::clear() {
+  const std::unique_lock lock(mutex_);
+  shows_.clear();
+  changed_.clear();
+}
+
+funnel funnels::find(std::string_view show_id) const {
+  const std::shared_lock lock(mutex_);
+  const auto found = shows_.find(show_id);
+  return found == shows_.end() ? funnel{} : found->second;
+}
+
+}  // namespace usher::projections

@@ -1,0 +1,34 @@
+#pragma once
+// Reservations by id, and by the user that they are for.
+
+#include "projections/table.hpp"
+
+namespace usher::projections {
+
+struct reservation_view {
+  std::string reservation_id;
+  std::uint64_t version = 0;    ///< of the reservation's stream: the ETag
+  v1::ReservationState state;   ///< without process_key, which is the client's own
+};
+
+class reservations final : public projection {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "reservations"; }
+  [[nodiscard]] std::uint32_t version() const override { return 1; }
+  [[nodiscard]] result<void> load(const store::database&) override;
+  void apply(const v1::Record&) override;
+  void collect(rows& out) override { table_.collect(out); }
+  void written() override { table_.written(); }
+  void clear() override { table_.clear(); }
+
+  /// Cost: a point read. @error io_failure, corrupted
+  [[nodiscard]] result<std::optional<reservation_view>> find(std::string_view reservation_id) const;
+  /// Newest first. @param cursor  of an earlier answer for the same user, or empty; another one begins at the newest
+  [[nodiscard]] result<page<reservation_view>> of_user(std::string_view user_id, std::string_view cursor,
+                                                       std::size_t limit) const;
+
+ private:
+  table table_{"reservations"};
+};
+
+}  // namespace usher::projections

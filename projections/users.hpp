@@ -1,0 +1,34 @@
+#pragma once
+// Who has signed up.
+
+#include "projections/table.hpp"
+
+namespace usher::projections {
+
+struct user_view {
+  std::string user_id;
+  std::uint64_t version = 0;  ///< of the user's stream
+  std::string name;
+  std::string email;
+  std::string password_hash;  ///< empty: cannot log in with a password
+  std::int64_t signed_up_at_ms = 0;
+};
+
+class users final : public projection {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "users"; }
+  [[nodiscard]] std::uint32_t version() const override { return 1; }
+  [[nodiscard]] result<void> load(const store::database&) override;
+  void apply(const v1::Record&) override;
+  void collect(rows& out) override { table_.collect(out); }
+  void written() override { table_.written(); }
+  void clear() override { table_.clear(); }
+
+  /// By id; by address: find(make_user_id(email)). Cost: a point read. @error io_failure, corrupted
+  [[nodiscard]] result<std::optional<user_view>> find(std::string_view user_id) const;
+
+ private:
+  table table_{"users"};
+};
+
+}  // namespace usher::projections

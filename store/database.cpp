@@ -1,0 +1,326 @@
+// The options that make RocksDB a log that is either right or refuses to open, and the few reads and writes on it.
+
+#include "store/database.hpp"
+
+#include <rocksdb/cache.h>
+#include <rocksdb/db.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/options.h>
+#include <rocksdb/table.h>
+#include <rocksdb/write_batch.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+
+#include "store/bug.hpp"
+
+namespace usher::store {
+namespace {
+
+constexpr std::string_view format_version = "1";
+constexpr std::string_view format_key = "format";
+constexpr std::size_t protection_bytes = 8;  // a checksum per key from the batch to the memtable
+constexpr std::array<std::string_view, 7> family_names{"log", "streams", "snapshots", "idempotency", "timers", "views", "meta"};
+
+rocksdb::Slice slice(std::string_view s) { return {s.data(), s.size()}; }
+std::string_view view(const rocksdb::Slice& s) { return {s.data(), s.size()}; }
+
+failure failure_of(const rocksdb::Status& s, std::string_view doing) {
+  return {s.IsCorruption() ? errc::corrupted : errc::io_failure, std::string{doing} + ": " + s.ToString()};
+}
+
+std::string log_key(std::uint32_t partition, std::uint64_t index) {
+  std::string key(10, '\0');
+  key[0] = static_cast<char>(partition >> 8);
+  key[1] = static_cast<char>(partition);
+  for (int i = 0; i != 8; ++i) key[2 + i] = static_cast<char>(index >> (56 - 8 * i));
+  return key;
+}
+
+std::uint64_t index_in(std::string_view key) {
+  std::uint64_t index = 0;
+  for (const char c : key.substr(2)) index = (index << 8) | static_cast<unsigned char>(c);
+  return index;
+}
+
+/// The first key after all that start with `prefix`; empty where there is none.
+std::string after_prefix(std::string_view prefix) {
+  std::string end{prefix};
+  while (!end.empty() && static_cast<unsigned char>(end.back()) == 0xff) end.pop_back();
+  if (!end.empty()) ++end.back();
+  return end;
+}
+
+rocksdb::DBOptions database_options(rocksdb::Env* env) {
+  rocksdb::DBOptions o;
+  if (env) o.env = env;
+  o.create_if_missing = true;
+  o.create_missing_column_families = true;
+  o.paranoid_checks = true;
+  // Point-in-time recovery, the default, opens without a word after a flipped bit in the middle and drops what follows.
+  o.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  o.recycle_log_file_num = 0;  // old bytes behind the tail would look like corruption
+  o.allow_fallocate = true;    // a sync of a file that doesn't grow takes a fraction of the time
+  o.avoid_flush_during_shutdown = false;
+  o.max_background_jobs = 2;
+  o.max_total_wal_size = 1ULL << 30;
+  o.keep_log_file_num = 4;
+  return o;
+}
+
+rocksdb::ColumnFamilyOptions family_options(family f, const std::shared_ptr<rocksdb::Cache>& cache) {
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = cache;
+  table.format_version = 5;
+  rocksdb::ColumnFamilyOptions o;
+  if (f == family::log) {
+    table.block_size = 16 << 10;
+    o.write_buffer_size = 64 << 20;
+  } else {
+    table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+    o.write_buffer_size = 32 << 20;
+  }
+  o.compression = rocksdb::kLZ4Compression;
+  o.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  return o;
+}
+
+result<record_ptr> decode(std::string_view stored, std::uint32_t partition, std::uint64_t index) {
+  auto record = std::make_shared<v1::Record>();
+  if (!record->ParseFromArray(stored.data(), static_cast<int>(stored.size())))
+    return failure{errc::corrupted, "record " + std::to_string(index) + " of partition " + std::to_string(partition) + " can't be decoded"};
+  return record_ptr{std::move(record)};
+}
+
+}  // namespace
+
+struct database::impl {
+  std::unique_ptr<rocksdb::DB> db;
+  std::array<rocksdb::ColumnFamilyHandle*, family_names.size()> handles{};
+  std::array<std::atomic<std::uint64_t>, partition_count> ends{};
+  std::atomic<bool> append_failed{false};
+
+  ~impl() {
+    if (!db) return;
+    for (auto* h : handles)
+      if (h) db->DestroyColumnFamilyHandle(h);
+    db->Close();
+  }
+
+  rocksdb::ColumnFamilyHandle* at(family f) const { return handles[static_cast<std::size_t>(f)]; }
+
+  static result<void> refuse_strange_families(const std::string& directory, const rocksdb::DBOptions&);
+  result<void> open(const std::string& directory, rocksdb::Env*);
+  result<void> check_format();
+  result<void> find_ends();
+};
+
+result<void> database::impl::refuse_strange_families(const std::string& directory, const rocksdb::DBOptions& options) {
+  std::vector<std::string> present;
+  if (!rocksdb::DB::ListColumnFamilies(options, directory, &present).ok()) return {};  // not there yet, or open() tells better
+  for (const auto& name : present)
+    if (name != rocksdb::kDefaultColumnFamilyName && std::find(family_names.begin(), family_names.end(), name) == family_names.end())
+      return failure{errc::wrong_format, directory + " holds a family \"" + name + "\" that this version of Usher doesn't know"};
+  return {};
+}
+
+result<void> database::impl::open(const std::string& directory, rocksdb::Env* env) {
+  const auto options = database_options(env);
+  if (auto known = refuse_strange_families(directory, options); !known) return known.error();
+  const auto cache = rocksdb::NewLRUCache(128 << 20);
+  std::vector<rocksdb::ColumnFamilyDescriptor> wanted{{rocksdb::kDefaultColumnFamilyName, {}}};
+  for (std::size_t i = 0; i != family_names.size(); ++i)
+    wanted.emplace_back(std::string{family_names[i]}, family_options(static_cast<family>(i), cache));
+  std::vector<rocksdb::ColumnFamilyHandle*> opened;
+  rocksdb::DB* raw = nullptr;
+  const auto s = rocksdb::DB::Open(options, directory, wanted, &opened, &raw);
+  if (!s.ok()) return failure_of(s, "opening " + directory);
+  db.reset(raw);
+  db->DestroyColumnFamilyHandle(opened.front());  // RocksDB insists on its default family, which stays empty
+  std::copy(opened.begin() + 1, opened.end(), handles.begin());
+  if (auto checked = check_format(); !checked) return checked.error();
+  return find_ends();
+}
+
+result<void> database::impl::check_format() {
+  std::string found;
+  const auto s = db->Get({}, at(family::meta), slice(format_key), &found);
+  if (s.ok()) {
+    if (found == format_version) return {};
+    return failure{errc::wrong_format, "the data has format \"" + found + "\", this version of Usher reads \"" + std::string{format_version} + "\""};
+  }
+  if (!s.IsNotFound()) return failure_of(s, "reading the format version");
+  const std::unique_ptr<rocksdb::Iterator> it{db->NewIterator({}, at(family::log))};
+  it->SeekToFirst();
+  if (it->Valid()) return failure{errc::wrong_format, "the data has records but no format version"};
+  if (!it->status().ok()) return failure_of(it->status(), "reading the log");
+  rocksdb::WriteOptions synced;
+  synced.sync = true;
+  const auto written = db->Put(synced, at(family::meta), slice(format_key), slice(format_version));
+  if (!written.ok()) return failure_of(written, "writing the format version");
+  return {};
+}
+
+result<void> database::impl::find_ends() {
+  const std::unique_ptr<rocksdb::Iterator> it{db->NewIterator({}, at(family::log))};
+  for (std::uint32_t p = 0; p != partition_count; ++p) {
+    const auto first = log_key(p, 0);
+    it->SeekForPrev(slice(log_key(p, ~std::uint64_t{0})));
+    if (it->Valid() && view(it->key()).substr(0, 2) == std::string_view{first}.substr(0, 2)) ends[p] = index_in(view(it->key()));
+    if (!it->status().ok()) return failure_of(it->status(), "finding the end of partition " + std::to_string(p));
+  }
+  return {};
+}
+
+database::~database() = default;
+
+result<std::unique_ptr<database>> database::open(const std::string& directory) { return open(directory, nullptr); }
+
+result<std::unique_ptr<database>> database::open(const std::string& directory, rocksdb::Env* env) {
+  std::unique_ptr<database> d{new database};
+  d->impl_ = std::make_unique<impl>();
+  if (auto opened = d->impl_->open(directory, env); !opened) return opened.error();
+  return d;
+}
+
+result<record_ptr> database::read(log_position at) const {
+  rocksdb::PinnableSlice stored;
+  const auto s = impl_->db->Get({}, impl_->at(family::log), slice(log_key(at.partition, at.index)), &stored);
+  if (s.IsNotFound()) return record_ptr{};
+  if (!s.ok()) return failure_of(s, "reading a record");
+  return decode(view(stored), at.partition, at.index);
+}
+
+result<void> database::scan_stored(std::uint32_t partition, std::uint64_t from,
+                                   const std::function<bool(std::uint64_t, std::string_view)>& visit) const {
+  const auto end = log_key(partition + 1, 0);
+  const auto end_slice = slice(end);
+  rocksdb::ReadOptions options;
+  options.iterate_upper_bound = &end_slice;
+  const std::unique_ptr<rocksdb::Iterator> it{impl_->db->NewIterator(options, impl_->at(family::log))};
+  for (it->Seek(slice(log_key(partition, from))); it->Valid(); it->Next())
+    if (!visit(index_in(view(it->key())), view(it->value()))) return {};
+  if (!it->status().ok()) return failure_of(it->status(), "reading partition " + std::to_string(partition));
+  return {};
+}
+
+result<void> database::scan(std::uint32_t partition, std::uint64_t from,
+                            const std::function<bool(record_ptr, std::string_view)>& visit) const {
+  std::optional<failure> broken;
+  auto scanned = scan_stored(partition, from, [&](std::uint64_t index, std::string_view stored) {
+    auto record = decode(stored, partition, index);
+    if (!record) broken = record.error();
+    return record && visit(std::move(*record), stored);
+  });
+  if (broken) return *broken;
+  return scanned;
+}
+
+result<std::string> database::last_stored(std::uint32_t partition) const {
+  const auto end = durable_end(partition);
+  if (end == 0) return std::string{};
+  std::string stored;
+  const auto s = impl_->db->Get({}, impl_->at(family::log), slice(log_key(partition, end)), &stored);
+  if (!s.ok()) return failure_of(s, "reading the last record of partition " + std::to_string(partition));
+  return stored;
+}
+
+std::uint64_t database::durable_end(std::uint32_t partition) const {
+  return impl_->ends.at(partition).load(std::memory_order_acquire);
+}
+
+result<void> database::append_synced(const std::vector<std::pair<log_position, std::string>>& records) {
+  if (impl_->append_failed) return failure{errc::io_failure, "an earlier append failed"};
+  std::size_t bytes = 0;
+  for (const auto& [at, stored] : records) bytes += stored.size() + 32;
+  rocksdb::WriteBatch batch(bytes, 0, protection_bytes, 0);
+  rocksdb::Status s;
+  for (const auto& [at, stored] : records) {
+    if (at.partition >= partition_count) bug("an append to partition " + std::to_string(at.partition));
+    if (s.ok()) s = batch.Put(impl_->at(family::log), slice(log_key(at.partition, at.index)), slice(stored));
+  }
+  rocksdb::WriteOptions options;
+  options.sync = true;
+  options.protection_bytes_per_key = protection_bytes;
+  if (s.ok()) s = impl_->db->Write(options, &batch);
+  if (!s.ok()) {
+    // RocksDB may heal itself from a full disk and take the next batch, with a hole before it.
+    impl_->append_failed = true;
+    return failure{errc::io_failure, "appending to the log: " + s.ToString()};
+  }
+  for (const auto& [at, stored] : records) impl_->ends[at.partition].store(at.index, std::memory_order_release);
+  return {};
+}
+
+result<std::optional<std::string>> database::get(family f, std::string_view key) const {
+  std::string value;
+  const auto s = impl_->db->Get({}, impl_->at(f), slice(key), &value);
+  if (s.IsNotFound()) return std::optional<std::string>{};
+  if (!s.ok()) return failure_of(s, "reading a row");
+  return std::optional<std::string>{std::move(value)};
+}
+
+result<void> database::each(family f, std::string_view prefix, std::string_view from,
+                            const std::function<bool(std::string_view, std::string_view)>& visit) const {
+  const auto end = after_prefix(prefix);
+  const auto end_slice = slice(end);
+  rocksdb::ReadOptions options;
+  if (!end.empty()) options.iterate_upper_bound = &end_slice;
+  const std::unique_ptr<rocksdb::Iterator> it{impl_->db->NewIterator(options, impl_->at(f))};
+  for (it->Seek(slice(std::max(prefix, from))); it->Valid(); it->Next())
+    if (!visit(view(it->key()), view(it->value()))) return {};
+  if (!it->status().ok()) return failure_of(it->status(), "reading rows");
+  return {};
+}
+
+result<void> database::put_derived(family f, const std::vector<row>& rows) {
+  if (f == family::log || f == family::meta) bug("log and meta are not derived");
+  rocksdb::WriteBatch batch(0, 0, protection_bytes, 0);
+  rocksdb::Status s;
+  for (const auto& r : rows) {
+    if (s.ok()) s = r.value ? batch.Put(impl_->at(f), slice(r.key), slice(*r.value)) : batch.Delete(impl_->at(f), slice(r.key));
+  }
+  rocksdb::WriteOptions options;
+  options.disableWAL = true;
+  options.protection_bytes_per_key = protection_bytes;
+  if (s.ok()) s = impl_->db->Write(options, &batch);
+  if (!s.ok()) return failure_of(s, "writing rows");
+  return {};
+}
+
+result<void> database::erase_prefix(family f, std::string_view prefix) {
+  if (f == family::log || f == family::meta) bug("log and meta are not derived");
+  const auto end = after_prefix(prefix);
+  rocksdb::WriteOptions options;
+  options.disableWAL = true;
+  if (!end.empty()) {
+    const auto s = impl_->db->DeleteRange(options, impl_->at(f), slice(prefix), slice(end));
+    if (!s.ok()) return failure_of(s, "erasing rows");
+    return {};
+  }
+  std::vector<row> rows;  // nothing sorts after such a prefix, so that there is no range to name
+  auto found = each(f, prefix, {}, [&](std::string_view key, std::string_view) {
+    rows.push_back({std::string{key}, std::nullopt});
+    return true;
+  });
+  if (!found) return found;
+  return put_derived(f, rows);
+}
+
+result<void> database::put_meta(std::string_view key, std::string_view value) {
+  rocksdb::WriteOptions synced;
+  synced.sync = true;
+  const auto s = impl_->db->Put(synced, impl_->at(family::meta), slice(key), slice(value));
+  if (!s.ok()) return failure_of(s, "writing to meta");
+  return {};
+}
+
+result<void> database::flush() {
+  const std::vector<rocksdb::ColumnFamilyHandle*> all{impl_->handles.begin(), impl_->handles.end()};
+  const auto s = impl_->db->Flush({}, all);
+  if (!s.ok()) return failure_of(s, "flushing");
+  return {};
+}
+
+}  // namespace usher::store

@@ -1,0 +1,74 @@
+#pragma once
+// One RocksDB behind small reads and writes: the log, what is derived from it, and where both stand.
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "events/vocabulary.hpp"
+
+namespace rocksdb {
+class Env;
+}  // namespace rocksdb
+
+namespace usher::store {
+
+/// Column families. `log` is the truth and the only one whose writes go through the write-ahead log with a sync;
+/// `meta` is written (synced) at first start; all others are derived, written behind without write-ahead log,
+/// each with its own checkpoint, and caught up from the log at start.
+enum class family { log, streams, snapshots, idempotency, timers, views, meta };
+
+using record_ptr = std::shared_ptr<const v1::Record>;
+
+/// Thread-safe.
+class database {
+ public:
+  /// Opens or creates. Checks the format version. One process at a time.
+  /// @error wrong_format, io_failure, corrupted
+  static result<std::unique_ptr<database>> open(const std::string& directory);
+  /// The same over another file system (faults, power cuts); `env` outlives the database.
+  static result<std::unique_ptr<database>> open(const std::string& directory, rocksdb::Env* env);
+  ~database();
+
+  /// A stored record. @return nullptr where there is none.
+  result<record_ptr> read(log_position) const;
+  /// Calls `visit` for the records of a partition from an index on, in order, until it returns false or the end.
+  /// `stored` is the record's bytes as written (what the hash chain is over).
+  result<void> scan(std::uint32_t partition, std::uint64_t from,
+                    const std::function<bool(record_ptr, std::string_view stored)>& visit) const;
+  /// The same without decoding, for whoever decodes in its own way. `stored` is valid within the call.
+  result<void> scan_stored(std::uint32_t partition, std::uint64_t from,
+                           const std::function<bool(std::uint64_t index, std::string_view stored)>& visit) const;
+  /// The last record of a partition as stored, empty where it has none.
+  result<std::string> last_stored(std::uint32_t partition) const;
+  /// The index of the last record of a partition that is on disk for good; 0 for none. Cheap.
+  std::uint64_t durable_end(std::uint32_t partition) const;
+
+  /// One synced batch of (position, bytes), whole or not at all. The only way into the log, for one thread at a time.
+  /// @error io_failure  the outcome is unknown, and every later append fails as well: restart to learn the truth
+  /// Cost: one sync.
+  result<void> append_synced(const std::vector<std::pair<log_position, std::string>>& records);
+
+  /// Rows of the derived families: point reads, ordered reads under a prefix (from the key `from` on, which may be
+  /// empty: from the first), and one atomic unsynced batch per family, in which the last row of a key counts.
+  result<std::optional<std::string>> get(family, std::string_view key) const;
+  result<void> each(family, std::string_view prefix, std::string_view from,
+                    const std::function<bool(std::string_view key, std::string_view value)>& visit) const;
+  struct row { std::string key; std::optional<std::string> value; };  ///< no value: delete
+  result<void> put_derived(family, const std::vector<row>& rows);
+  result<void> erase_prefix(family, std::string_view prefix);
+  result<void> put_meta(std::string_view key, std::string_view value);  ///< synced
+  /// Writes all memtables out, so that the derived families survive a restart without catching up.
+  result<void> flush();
+
+ private:
+  database() = default;
+  struct impl;
+  std::unique_ptr<impl> impl_;
+};
+
+}  // namespace usher::store

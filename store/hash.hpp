@@ -1,0 +1,32 @@
+#pragma once
+// SHA-256, whole for the chain of the log and cut to 128 bits for the keys of the index.
+
+#include <compare>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+#include "events/vocabulary.hpp"
+
+namespace usher::store {
+
+/// The 32 bytes of SHA-256.
+std::string sha256(std::string_view bytes);
+
+/// 128 bits of SHA-256: nobody can choose a name or an idempotency key that meets another's.
+struct short_hash {
+  std::uint64_t high = 0;
+  std::uint64_t low = 0;
+  auto operator<=>(const short_hash&) const = default;
+};
+
+struct short_hash_hasher {
+  std::size_t operator()(const short_hash& h) const noexcept { return h.low; }
+};
+
+/// Part of the rows on disk: what it is over must not change within a format version.
+short_hash hash_of(const v1::EntityRef&);
+short_hash hash_of_key(std::string_view user_id, std::string_view idempotency_key);
+
+}  // namespace usher::store

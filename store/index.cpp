@@ -1,0 +1,323 @@
+// Heads, keys and deadlines: applied record by record, written behind as rows, loaded again with what the log adds.
+//
+// Rows, numbers big endian:
+//   streams       s<hash>            version, index
+//   timers        t<hash>            deadline_ms, EntityRef (Protobuf)
+//   idempotency   k<hash>            fingerprint, partition, index, at_ms
+//   each family   c<partition u16>   index of the last record that its rows know
+
+#include "store/index.hpp"
+
+#include <google/protobuf/arena.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "store/bug.hpp"
+
+namespace usher::store {
+namespace {
+
+void put(std::string& out, std::uint64_t n) {
+  for (int shift = 56; shift >= 0; shift -= 8) out += static_cast<char>(n >> shift);
+}
+
+std::uint64_t number_at(std::string_view bytes, std::size_t place) {
+  std::uint64_t n = 0;
+  for (const char c : bytes.substr(place, 8)) n = (n << 8) | static_cast<unsigned char>(c);
+  return n;
+}
+
+std::string row_key(char kind, const short_hash& h) {
+  std::string key{kind};
+  put(key, h.high);
+  put(key, h.low);
+  return key;
+}
+
+short_hash hash_in(std::string_view key) { return {number_at(key, 1), number_at(key, 9)}; }
+
+std::string numbers(std::initializer_list<std::uint64_t> all) {
+  std::string out;
+  out.reserve(8 * all.size());
+  for (const auto n : all) put(out, n);
+  return out;
+}
+
+void add_checkpoints(std::vector<database::row>& rows, const std::array<std::uint64_t, partition_count>& upto) {
+  for (std::uint32_t p = 0; p != partition_count; ++p)
+    if (upto[p] != 0) rows.push_back({std::string{'c', static_cast<char>(p >> 8), static_cast<char>(p)}, numbers({upto[p]})});
+}
+
+failure unreadable(std::string_view family) { return {errc::corrupted, "a row of " + std::string{family} + " can't be read"}; }
+
+using row_reader = std::function<bool(std::string_view key, std::string_view value)>;
+
+/// Reads the checkpoints and then the rows of one family; `row` tells whether it understood.
+result<void> load_family(const database& db, family f, std::string_view name, char kind,
+                         std::array<std::uint64_t, partition_count>& checkpoint, const row_reader& row) {
+  bool good = true;
+  auto read = db.each(f, "c", {}, [&](std::string_view key, std::string_view value) {
+    const std::size_t p = key.size() == 3 ? static_cast<unsigned char>(key[1]) << 8 | static_cast<unsigned char>(key[2]) : partition_count;
+    good = p < partition_count && value.size() == 8;
+    if (good) checkpoint[p] = number_at(value, 0);
+    return good;
+  });
+  if (!read) return read;
+  if (good) {
+    read = db.each(f, std::string_view{&kind, 1}, {}, [&](std::string_view key, std::string_view value) {
+      good = key.size() == 17 && row(key, value);
+      return good;
+    });
+  }
+  if (!read) return read;
+  if (!good) return unreadable(name);
+  return {};
+}
+
+}  // namespace
+
+std::vector<short_hash> engine_index::streams_of(const v1::Record& record) {
+  std::vector<short_hash> all;
+  all.reserve(record.events_size());
+  for (const auto& e : record.events()) all.push_back(hash_of(e.stream()));
+  return all;
+}
+
+void engine_index::expect_next(const v1::Record& record) const {
+  if (record.partition() >= partition_count) bug("a record of partition " + std::to_string(record.partition()));
+  if (record.index() != ends_[record.partition()] + 1)
+    bug("record " + std::to_string(record.index()) + " of partition " + std::to_string(record.partition()) + " follows " +
+        std::to_string(ends_[record.partition()]));
+}
+
+void engine_index::take_heads(const v1::Record& record, const std::vector<short_hash>& streams) {
+  for (int i = 0; i != record.events_size(); ++i) {
+    const auto& e = record.events(i);
+    auto& s = streams_[streams[i]];
+    if (e.version() != s.version + 1)
+      bug("an event of " + key_of(e.stream()) + " has version " + std::to_string(e.version()) + " after " + std::to_string(s.version));
+    s.version = e.version();
+    s.index = record.index();
+    changed_.heads.push_back({streams[i], {s.version, s.index}});
+  }
+}
+
+void engine_index::take_deadlines(const v1::Record& record, const std::vector<short_hash>& streams) {
+  for (int i = 0; i != record.events_size(); ++i) move_deadline(streams[i], record.events(i).deadline_ms(), record.events(i).stream());
+}
+
+void engine_index::move_deadline(const short_hash& key, std::int64_t deadline_ms, const v1::EntityRef& entity) {
+  auto& s = streams_[key];
+  if (s.deadline_ms == deadline_ms) return;
+  if (s.deadline_ms != 0) deadlines_.erase({s.deadline_ms, key});
+  if (deadline_ms != 0) deadlines_.emplace(std::pair{deadline_ms, key}, entity);
+  s.deadline_ms = deadline_ms;
+  changed_.deadlines.push_back({key, deadline_ms, deadline_ms != 0 ? std::optional{entity} : std::nullopt});
+}
+
+void engine_index::take_key(const v1::Record& record, const short_hash& key) {
+  latest_ms_ = std::max(latest_ms_, record.at_ms());
+  if (record.idempotency_key().empty()) return;
+  const remembered r{{record.fingerprint(), {record.partition(), record.index()}}, record.at_ms()};
+  remember(key, r);
+  changed_.keys.push_back({key, r});
+}
+
+void engine_index::remember(const short_hash& key, const remembered& r) {
+  const auto [place, fresh] = keys_.try_emplace(key, r);
+  auto& old = place->second;
+  // Partitions are loaded one after another, so that an older record of another partition may come later.
+  const bool newer = r.known.at.partition == old.known.at.partition ? r.known.at.index > old.known.at.index : r.at_ms >= old.at_ms;
+  if (!fresh && !newer) return;
+  old = r;
+  keys_by_time_.emplace_back(r.at_ms, key);
+}
+
+void engine_index::forget_old_keys() {
+  while (!keys_by_time_.empty() && keys_by_time_.front().first + key_lifetime.count() < latest_ms_) {
+    const auto [at_ms, key] = keys_by_time_.front();
+    keys_by_time_.pop_front();
+    const auto found = keys_.find(key);
+    if (found == keys_.end() || found->second.at_ms != at_ms) continue;  // it was recorded again since
+    keys_.erase(found);
+    changed_.keys.push_back({key, std::nullopt});
+  }
+}
+
+void engine_index::apply(const v1::Record& record) {
+  const auto streams = streams_of(record);  // hashing stays outside of the lock
+  const auto key = hash_of_key(record.user_id(), record.idempotency_key());
+  const std::lock_guard lock{mutex_};
+  expect_next(record);
+  ends_[record.partition()] = record.index();
+  take_heads(record, streams);
+  take_deadlines(record, streams);
+  take_key(record, key);
+  forget_old_keys();
+}
+
+void engine_index::admit(v1::Record& record) {
+  const auto streams = streams_of(record);
+  const auto key = hash_of_key(record.user_id(), record.idempotency_key());
+  const std::lock_guard lock{mutex_};
+  if (record.partition() >= partition_count) bug("a record of partition " + std::to_string(record.partition()));
+  record.set_index(ends_[record.partition()] + 1);
+  for (int i = 0; i != record.events_size(); ++i) {
+    const auto found = streams_.find(streams[i]);
+    record.mutable_events(i)->set_previous_index(found == streams_.end() ? 0 : found->second.index);
+  }
+  ends_[record.partition()] = record.index();
+  take_heads(record, streams);
+  take_deadlines(record, streams);
+  take_key(record, key);
+  forget_old_keys();
+}
+
+stream_head engine_index::head(const v1::EntityRef& ref) const {
+  const auto key = hash_of(ref);
+  const std::lock_guard lock{mutex_};
+  const auto found = streams_.find(key);
+  return found == streams_.end() ? stream_head{} : stream_head{found->second.version, found->second.index};
+}
+
+std::optional<known_key> engine_index::find_key(std::string_view user_id, std::string_view key) const {
+  const auto hash = hash_of_key(user_id, key);
+  const std::lock_guard lock{mutex_};
+  const auto found = keys_.find(hash);
+  return found == keys_.end() ? std::nullopt : std::optional{found->second.known};
+}
+
+std::vector<engine_index::due> engine_index::due_at(time_point now, std::size_t limit) const {
+  std::vector<due> all;
+  const std::lock_guard lock{mutex_};
+  for (const auto& [when, entity] : deadlines_) {
+    if (when.first > to_ms(now) || all.size() == limit) break;
+    all.push_back({from_ms(when.first), entity});
+  }
+  return all;
+}
+
+std::optional<time_point> engine_index::next_deadline() const {
+  const std::lock_guard lock{mutex_};
+  return deadlines_.empty() ? std::nullopt : std::optional{from_ms(deadlines_.begin()->first.first)};
+}
+
+std::uint64_t engine_index::end(std::uint32_t partition) const {
+  const std::lock_guard lock{mutex_};
+  return ends_.at(partition);
+}
+
+result<engine_index::checkpoints> engine_index::load_rows(const database& db) {
+  checkpoints c;
+  auto read = load_family(db, family::streams, "streams", 's', c.streams, [&](auto key, auto value) {
+    if (value.size() != 16) return false;
+    auto& s = streams_[hash_in(key)];
+    s.version = number_at(value, 0);
+    s.index = number_at(value, 8);
+    return true;
+  });
+  if (!read) return read.error();
+  read = load_family(db, family::timers, "timers", 't', c.timers, [&](auto key, auto value) {
+    v1::EntityRef entity;
+    if (value.size() < 8 || !entity.ParseFromArray(value.data() + 8, static_cast<int>(value.size() - 8))) return false;
+    move_deadline(hash_in(key), static_cast<std::int64_t>(number_at(value, 0)), entity);
+    return true;
+  });
+  if (!read) return read.error();
+  read = load_family(db, family::idempotency, "idempotency", 'k', c.keys, [&](auto key, auto value) {
+    if (value.size() != 32) return false;
+    const auto at_ms = static_cast<std::int64_t>(number_at(value, 24));
+    remember(hash_in(key), {{number_at(value, 0), {static_cast<std::uint32_t>(number_at(value, 8)), number_at(value, 16)}}, at_ms});
+    latest_ms_ = std::max(latest_ms_, at_ms);
+    return true;
+  });
+  if (!read) return read.error();
+  changed_ = {};  // what was just read is on disk
+  return c;
+}
+
+result<void> engine_index::catch_up(const database& db, std::uint32_t partition, const checkpoints& c) {
+  const auto log_end = db.durable_end(partition);
+  const auto behind = std::min({c.streams[partition], c.timers[partition], c.keys[partition]});
+  if (std::max({c.streams[partition], c.timers[partition], c.keys[partition]}) > log_end)
+    return failure{errc::corrupted, "partition " + std::to_string(partition) + " ends at " + std::to_string(log_end) + ", but " +
+                                        "rows were derived from later records: the log has lost its end"};
+  ends_[partition] = behind;
+  google::protobuf::Arena arena;
+  std::optional<failure> broken;
+  auto read = db.scan_stored(partition, behind + 1, [&](std::uint64_t index, std::string_view stored) {
+    if (index % 256 == 0) arena.Reset();
+    auto& record = *google::protobuf::Arena::CreateMessage<v1::Record>(&arena);
+    if (!record.ParseFromArray(stored.data(), static_cast<int>(stored.size())) || record.index() != index || record.partition() != partition ||
+        index != ends_[partition] + 1) {
+      broken = failure{errc::corrupted, "partition " + std::to_string(partition) + " has a wrong record at " + std::to_string(index)};
+      return false;
+    }
+    ends_[partition] = index;
+    const auto streams = streams_of(record);
+    if (index > c.streams[partition]) take_heads(record, streams);
+    if (index > c.timers[partition]) take_deadlines(record, streams);
+    if (index > c.keys[partition]) take_key(record, hash_of_key(record.user_id(), record.idempotency_key()));
+    return true;
+  });
+  if (broken) return *broken;
+  return read;
+}
+
+result<void> engine_index::load(const database& db) {
+  const std::lock_guard lock{mutex_};
+  if (!streams_.empty()) bug("an index is loaded twice");
+  auto from = load_rows(db);
+  if (!from) return from.error();
+  for (std::uint32_t p = 0; p != partition_count; ++p)
+    if (auto caught_up = catch_up(db, p, *from); !caught_up) return caught_up;
+  // Rows come in the order of their hashes, and partitions one after another.
+  std::sort(keys_by_time_.begin(), keys_by_time_.end());
+  forget_old_keys();
+  return {};
+}
+
+result<void> engine_index::write(database& db, const changes& c) {
+  std::vector<database::row> rows;
+  rows.reserve(c.heads.size() + partition_count);
+  for (const auto& [key, head] : c.heads) rows.push_back({row_key('s', key), numbers({head.version, head.index})});
+  add_checkpoints(rows, c.upto);
+  if (auto written = db.put_derived(family::streams, rows); !written) return written;
+
+  rows.clear();
+  for (const auto& [key, at_ms, entity] : c.deadlines)
+    rows.push_back({row_key('t', key), entity ? std::optional{numbers({static_cast<std::uint64_t>(at_ms)}) + entity->SerializeAsString()} : std::nullopt});
+  add_checkpoints(rows, c.upto);
+  if (auto written = db.put_derived(family::timers, rows); !written) return written;
+
+  rows.clear();
+  for (const auto& [key, value] : c.keys)
+    rows.push_back({row_key('k', key), value ? std::optional{numbers({value->known.fingerprint, value->known.at.partition, value->known.at.index,
+                                                                      static_cast<std::uint64_t>(value->at_ms)})}
+                                             : std::nullopt});
+  add_checkpoints(rows, c.upto);
+  return db.put_derived(family::idempotency, rows);
+}
+
+result<void> engine_index::flush(database& db) {
+  // Two rounds at most: what the last call left behind, then what came since.
+  for (int round = 0; round != 2; ++round) {
+    const bool left_behind = frozen_.has_value();
+    if (!left_behind) {
+      const std::lock_guard lock{mutex_};
+      if (changed_.empty()) return {};
+      changed_.upto = ends_;
+      frozen_ = std::exchange(changed_, {});
+    }
+    for (std::uint32_t p = 0; p != partition_count; ++p)
+      if (db.durable_end(p) < frozen_->upto[p]) return {};
+    if (auto written = write(db, *frozen_); !written) return written;
+    frozen_.reset();
+    if (!left_behind) return {};
+  }
+  return {};
+}
+
+}  // namespace usher::store

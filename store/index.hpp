@@ -1,0 +1,116 @@
+#pragma once
+// What the engine itself looks up: where streams stand, idempotency keys, due deadlines. Derived from the log, in memory at once.
+
+#include <array>
+#include <chrono>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "store/database.hpp"
+#include "store/hash.hpp"
+
+namespace usher::store {
+
+struct stream_head {
+  std::uint64_t version = 0;   ///< of the last event; 0: never touched
+  std::uint64_t index = 0;     ///< of the last record that touched it
+};
+
+struct known_key {
+  std::uint64_t fingerprint = 0;
+  log_position at;
+};
+
+/// How long an idempotency key is kept, in record time.
+inline constexpr std::chrono::milliseconds key_lifetime = std::chrono::hours{24};
+
+/// Thread-safe. Holds every record that was handed to the journal, durable or not yet: after a failed write the node
+/// stops, so nothing in it is ever taken back.
+class engine_index {
+ public:
+  /// Applies the next record of its partition: heads, idempotency key (kept 24 h of record time), deadlines. A record
+  /// out of order, or an event whose version doesn't follow its stream's head, is a bug and aborts.
+  void apply(const v1::Record&);
+  /// Gives a new record its index and each event its previous_index, and applies it.
+  void admit(v1::Record&);
+
+  stream_head head(const v1::EntityRef&) const;
+  std::optional<known_key> find_key(std::string_view user_id, std::string_view key) const;
+
+  struct due { time_point at; v1::EntityRef entity; };
+  /// The entities whose deadline is at or before `now`, earliest first, at most `limit`. They stay due until a record
+  /// moves their deadline.
+  std::vector<due> due_at(time_point now, std::size_t limit) const;
+  std::optional<time_point> next_deadline() const;
+
+  std::uint64_t end(std::uint32_t partition) const;  ///< index of the last record applied
+
+  /// Loads what was flushed and catches up with the log; before the first command, on an empty index.
+  /// @error corrupted  a row can't be read, or the log ends before what was derived from it: it has lost synced records
+  /// Cost: about a second per million records that were not flushed.
+  result<void> load(const database&);
+  /// Writes the rows that changed since the last flush, with the checkpoint, per family in one batch. What the log
+  /// doesn't hold durably yet waits for the next call, so that no row is ever ahead of the log. For one thread at a
+  /// time; the index stays usable meanwhile.
+  result<void> flush(database&);
+
+ private:
+  using ends = std::array<std::uint64_t, partition_count>;
+
+  struct stream {
+    std::uint64_t version = 0;
+    std::uint64_t index = 0;
+    std::int64_t deadline_ms = 0;
+  };
+  struct remembered {
+    known_key known;
+    std::int64_t at_ms = 0;
+  };
+  /// What to write at the next flush, in the order in which it happened.
+  struct changes {
+    struct head_change { short_hash key; stream_head head; };
+    struct deadline_change { short_hash key; std::int64_t at_ms; std::optional<v1::EntityRef> entity; };
+    struct key_change { short_hash key; std::optional<remembered> value; };
+    std::vector<head_change> heads;
+    std::vector<deadline_change> deadlines;
+    std::vector<key_change> keys;
+    ends upto{};
+    bool empty() const { return heads.empty() && deadlines.empty() && keys.empty(); }
+  };
+  /// How far each family's rows go.
+  struct checkpoints {
+    ends streams{};
+    ends timers{};
+    ends keys{};
+  };
+
+  static std::vector<short_hash> streams_of(const v1::Record&);
+  void expect_next(const v1::Record&) const;
+  void take_heads(const v1::Record&, const std::vector<short_hash>&);
+  void take_deadlines(const v1::Record&, const std::vector<short_hash>&);
+  void take_key(const v1::Record&, const short_hash&);
+  void move_deadline(const short_hash&, std::int64_t deadline_ms, const v1::EntityRef&);
+  void remember(const short_hash&, const remembered&);
+  void forget_old_keys();
+
+  result<checkpoints> load_rows(const database&);
+  result<void> catch_up(const database&, std::uint32_t partition, const checkpoints&);
+  static result<void> write(database&, const changes&);
+
+  mutable std::mutex mutex_;
+  std::unordered_map<short_hash, stream, short_hash_hasher> streams_;
+  std::map<std::pair<std::int64_t, short_hash>, v1::EntityRef> deadlines_;
+  std::unordered_map<short_hash, remembered, short_hash_hasher> keys_;
+  std::deque<std::pair<std::int64_t, short_hash>> keys_by_time_;
+  std::int64_t latest_ms_ = 0;
+  ends ends_{};
+  changes changed_;
+
+  std::optional<changes> frozen_;  // the flushing thread's own: changes that the log may not hold durably yet
+};
+
+}  // namespace usher::store
