@@ -1,1 +1,89 @@
-int main() {}
+// The program: reads the command line and calls the verb.
+
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <iostream>
+
+#include "bench/bare_server.hpp"
+#include "cli_common.hpp"
+#include "cli_serve.hpp"
+
+namespace {
+
+using usher::cli::exit_code;
+
+/// Standard output belongs to the verbs.
+void log_to_stderr() { spdlog::set_default_logger(spdlog::stderr_logger_mt("usher")); }
+
+struct token_flags {
+  std::string data = "data";
+  std::string role;
+  std::string user;
+  std::string lifetime = "1h";
+};
+
+int print_token(const token_flags& flags) {
+  const auto role = usher::http::role_from_word(flags.role);
+  const auto lifetime = usher::cli::duration_in(flags.lifetime);
+  if (!role || !lifetime) return usher::cli::complain({usher::errc::invalid_argument, role ? "--ttl: as in 90s, 15m, 1h or 7d" : "--role: operator, service or user"});
+  if (*role == usher::http::role::user && flags.user.empty()) {
+    return usher::cli::complain({usher::errc::invalid_argument, "--user is needed for the role user"});
+  }
+  const auto token = usher::cli::mint_token(flags.data, *role, flags.user.empty() ? flags.role : flags.user, *lifetime);
+  if (!token) return usher::cli::complain(token.error());
+  std::cout << *token << '\n';
+  return exit_code::succeeded;
+}
+
+void add_serve(CLI::App& app, int& code) {
+  auto flags = std::make_shared<usher::cli::serve_flags>();
+  auto* verb = app.add_subcommand("serve", "Run a node until SIGINT or SIGTERM");
+  usher::cli::add_serve_flags(*verb, *flags);
+  verb->callback([flags, &code] { code = usher::cli::serve(*flags); });
+}
+
+void add_up(CLI::App& app, int& code) {
+  auto flags = std::make_shared<usher::cli::up_flags>();
+  auto* verb = app.add_subcommand("up", "Run a node with demonstration shows, and print what to try");
+  usher::cli::add_serve_flags(*verb, flags->node);
+  verb->add_flag("--fresh", flags->fresh, "Begin again with an empty data directory");
+  verb->callback([flags, &code] { code = usher::cli::up(*flags); });
+}
+
+void add_token(CLI::App& app, int& code) {
+  auto flags = std::make_shared<token_flags>();
+  auto* verb = app.add_subcommand("token", "Print an access token that the node of a data directory accepts");
+  verb->add_option("--data", flags->data, "The node's data directory")->capture_default_str();
+  verb->add_option("--role", flags->role, "operator, service or user")->required()->check(CLI::IsMember({"operator", "service", "user"}));
+  verb->add_option("--user", flags->user, "The user's id; default: the role's name, for operator and service");
+  verb->add_option("--ttl", flags->lifetime, "How long it is valid: 90s, 15m, 1h, 7d")->capture_default_str();
+  verb->callback([flags, &code] { code = print_token(*flags); });
+}
+
+void add_bare_server(CLI::App& app, int& code) {
+  auto port = std::make_shared<std::uint16_t>();
+  auto* verb = app.add_subcommand("bare-server", "What HTTP alone costs, for bench")->group("");
+  verb->add_option("--port", *port)->required();
+  verb->callback([port, &code] { code = usher::bench::run_bare_server(*port); });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  log_to_stderr();
+  CLI::App app{"Usher sells seats: reservations, waiting rooms and payments on an event log."};
+  app.name("usher");
+  app.require_subcommand(1);
+  int code = exit_code::succeeded;
+  add_serve(app, code);
+  add_up(app, code);
+  add_token(app, code);
+  add_bare_server(app, code);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& wrong) {
+    return app.exit(wrong) == 0 ? exit_code::succeeded : exit_code::misused;
+  }
+  return code;
+}

@@ -28,12 +28,9 @@
 #include "cluster/router.hpp"
 #include "http/bridge.hpp"
 #include "http/engine.hpp"
+#include "http/feeds.hpp"
 #include "http/metrics.hpp"
 #include "http/server.hpp"
-#if __has_include("http/feeds.hpp")
-#include "http/feeds.hpp"
-#define USHER_FEEDS 1
-#endif
 #include "node_projector.hpp"
 #include "store/bug.hpp"
 #include "store/index.hpp"
@@ -146,9 +143,7 @@ struct node::impl {
   std::unique_ptr<http::engine> engine;
   std::unique_ptr<http::router> routes;
   std::unique_ptr<http::metrics> metrics;
-#ifdef USHER_FEEDS
   std::unique_ptr<http::feeds> feeds;
-#endif
   std::unique_ptr<http::server> server;
   std::uint16_t port = 0;
 
@@ -238,15 +233,11 @@ void node::impl::make_http() {
   routes = std::make_unique<http::router>(routes_of(*engine, config));
   metrics = std::make_unique<http::metrics>(*routes);
   watch();
-  http::socket_handler* sockets = nullptr;
-#ifdef USHER_FEEDS
-  feeds = std::make_unique<http::feeds>(*engine);
+  feeds = std::make_unique<http::feeds>(*engine, *io);
   runner.on_applied([this](const v1::Record& r) { feeds->applied(r); });
-  sockets = feeds.get();
-#endif
   server = std::make_unique<http::server>(
       *io, server_settings_of(config),
-      http::server_parts{.routes = *routes, .tokens = *access, .clock = clock, .metrics = *metrics, .sockets = sockets});
+      http::server_parts{.routes = *routes, .tokens = *access, .clock = clock, .metrics = *metrics, .sockets = feeds.get()});
 }
 
 /// What the node knows about itself is measured when somebody asks.
@@ -309,6 +300,7 @@ void node::impl::stop_http() {
   engine->stopping = true;
   if (!io_threads.empty()) {
     const std::chrono::milliseconds deadline{config.stop_timeout_ms()};
+    feeds->stop();
     boost::asio::co_spawn(*io, server->stop(deadline), boost::asio::use_future).wait();
     boost::asio::post(*io, boost::asio::use_future([this] { bridge->stop(); })).wait();
   }

@@ -83,10 +83,7 @@ text_ptr error_text(std::string_view channel_name, std::string_view code) {
   return text;
 }
 
-text_ptr pong_text() {
-  static const auto text = std::make_shared<const std::string>(R"({"op":"pong"})");
-  return text;
-}
+text_ptr pong_text() { return std::make_shared<const std::string>(R"({"op":"pong"})"); }
 
 void write_places(json_writer& out, const place_counts& counts) {
   out.member("capacity", counts.capacity)
@@ -209,12 +206,13 @@ struct feeds::impl : std::enable_shared_from_this<feeds::impl> {
   // a view: where `applied` sees none, whoever comes later finds the record in the view.
   std::mutex dirty_mutex;
   std::array<std::set<std::string>, 3> dirty;
-  std::atomic<std::size_t> readers_total{0};
+  std::array<std::atomic<std::size_t>, 3> readers_count{};
 
   std::mutex timer_mutex;
   boost::asio::steady_timer timer;
   bool ticking = true;
 
+  void note(kind, const std::string& topic_id);
   void arm();
   void tick();
 
@@ -316,17 +314,21 @@ void feeds::closed(const std::shared_ptr<connection>& gone) {
 }
 
 void feeds::applied(const v1::Record& record) {
-  if (impl_->readers_total.load() == 0) return;
-  const std::lock_guard lock(impl_->dirty_mutex);
   for (const auto& event : record.events()) {
     const auto& stream = event.stream();
-    if (event.has_seat() || event.has_stock()) impl_->dirty[seats].insert(stream.group());
-    if (event.has_queue()) impl_->dirty[queue].insert(stream.group());
-    if (event.has_reservation()) impl_->dirty[reservation].insert(stream.name());
+    if (event.has_seat() || event.has_stock()) impl_->note(seats, stream.group());
+    if (event.has_queue()) impl_->note(queue, stream.group());
+    if (event.has_reservation()) impl_->note(reservation, stream.name());
   }
 }
 
 void feeds::tick() { impl_->tick(); }
+
+void feeds::impl::note(kind of, const std::string& topic_id) {
+  if (readers_count[of].load() == 0) return;
+  const std::lock_guard lock(dirty_mutex);
+  dirty[of].insert(topic_id);
+}
 
 void feeds::impl::arm() {
   const std::lock_guard lock(timer_mutex);
@@ -354,14 +356,10 @@ void feeds::impl::auth(const connection_ptr& from, const std::string& token) {
 void feeds::impl::subscribe(const connection_ptr& from, const channel& wanted, std::optional<std::uint64_t> since) {
   const auto who = from->caller();
   if (!who || who->expires_at <= clock.now()) return from->close(close_unauthenticated, "authenticate first");
+  if (const auto code = refusal(wanted, *who); !code.empty()) return from->send(error_text(wanted.name(), code));
   const std::lock_guard lock(mutex);
-  auto* to = add(from, wanted);  // before the view is read: see readers_total
-  if (to == nullptr) return;
-  if (const auto code = refusal(wanted, *who); !code.empty()) {
-    remove(*from, wanted);
-    return from->send(error_text(wanted.name(), code));
-  }
-  begin(wanted, watched[wanted.of].at(wanted.topic()), *to, since);
+  auto* to = add(from, wanted);  // before the view is read: see readers_count
+  if (to != nullptr) begin(wanted, watched[wanted.of].at(wanted.topic()), *to, since);
 }
 
 // Why the caller may not watch a channel; empty where it may.
@@ -395,7 +393,7 @@ reader* feeds::impl::add(const connection_ptr& to, const channel& wanted) {
       return nullptr;
     }
     channels.push_back(wanted);
-    ++readers_total;
+    ++readers_count[wanted.of];
   }
   auto& one = watched[wanted.of][wanted.topic()].readers[key_of(wanted, *to)];
   one.to = to;
@@ -405,7 +403,7 @@ reader* feeds::impl::add(const connection_ptr& to, const channel& wanted) {
 void feeds::impl::remove(const connection& from, const channel& unwanted) {
   const auto found = sessions.find(from.id());
   if (found == sessions.end() || std::erase(found->second.channels, unwanted) == 0) return;
-  --readers_total;
+  --readers_count[unwanted.of];
   auto& all = watched[unwanted.of];
   const auto at = all.find(unwanted.topic());
   at->second.readers.erase(key_of(unwanted, from));
@@ -478,7 +476,7 @@ void feeds::impl::send_place(const ticket_view& seen, topic& shared, reader& to,
   to.total = seen.total;
   to.expires_at_ms = seen.status == ticket_status::admitted ? seen.admission_expires_at_ms : never_ms;
   shared.next_expiry_ms = std::min(shared.next_expiry_ms, to.expires_at_ms);
-  to.to->send(message_text({queue, seen.ticket_id}, to.v, whole ? std::nullopt : std::optional{pv},
+  to.to->send(message_text({queue, seen.ticket_id}, to.v, whole || pv == 0 ? std::nullopt : std::optional{pv},
                            [&](json_writer& out) { write_place(out, seen, per_window); }));
 }
 
@@ -567,7 +565,7 @@ void feeds::impl::flush_reservation(const std::string& reservation_id) {
     if (!seen) seen = find_reservation(reservation_id);
     if (!seen || to.v >= seen->version) return;
     auto& text = made[to.v];
-    if (!text) text = reservation_text(*seen, to.v);
+    if (!text) text = reservation_text(*seen, to.v == 0 ? std::nullopt : std::optional{to.v});
     to.v = seen->version;
     to.to->send(text);
   });

@@ -26,6 +26,7 @@ constexpr auto quietly = asio::as_tuple(asio::use_awaitable);
 constexpr std::chrono::milliseconds pause_without_descriptors{100};
 constexpr std::chrono::milliseconds tick_min{5};
 constexpr std::chrono::milliseconds tick_max{1000};
+constexpr std::chrono::milliseconds cut_grace{1000};  // for sessions that were cut to notice
 
 std::chrono::milliseconds tick_of(const server_settings& s) {
   return std::clamp(std::min({s.header_timeout, s.body_timeout, s.idle_timeout, s.write_timeout}) / 4, tick_min, tick_max);
@@ -90,6 +91,27 @@ void each_session(server::core& core, void (*deed)(session&)) {
   for (auto* s : core.sessions) deed(*s);
 }
 
+asio::awaitable<void> stop_all(std::shared_ptr<server::core> core, std::chrono::milliseconds deadline) {
+  core->stopping = true;
+  boost::system::error_code ignored;
+  core->acceptor.close(ignored);
+  each_session(*core, session_control::wind_down);
+  const auto end = std::chrono::steady_clock::now() + deadline;
+  bool cut = false;
+  while (core->open > 0) {
+    const auto now = std::chrono::steady_clock::now();
+    if (!cut && now >= end) {
+      spdlog::warn("event=connections_cut count={}", core->open.load());
+      each_session(*core, session_control::cut);
+      cut = true;
+    }
+    if (now >= end + cut_grace) break;  // a handler that never answers
+    core->gone_timer.expires_after(tick_min);
+    co_await core->gone_timer.async_wait(quietly);
+  }
+  core->sweep_timer.cancel();
+}
+
 }  // namespace
 
 server::core::core(asio::io_context& io, server_settings s, server_parts p)
@@ -150,29 +172,7 @@ result<std::uint16_t> server::listen() {
 }
 
 asio::awaitable<void> server::stop(std::chrono::milliseconds deadline) {
-  const auto core = core_;
-  co_await asio::co_spawn(
-      core->acceptor.get_executor(),
-      [core, deadline]() -> asio::awaitable<void> {
-        core->stopping = true;
-        boost::system::error_code ignored;
-        core->acceptor.close(ignored);
-        each_session(*core, session_control::wind_down);
-        const auto end = std::chrono::steady_clock::now() + deadline;
-        bool cut = false;
-        while (core->open > 0) {
-          if (!cut && std::chrono::steady_clock::now() >= end) {
-            spdlog::warn("event=connections_cut count={}", core->open.load());
-            each_session(*core, session_control::cut);
-            cut = true;
-          }
-          core->gone_timer.expires_after(tick_min);
-          co_await core->gone_timer.async_wait(quietly);
-          if (cut && std::chrono::steady_clock::now() >= end + tick_max) break;  // a handler that never answers
-        }
-        core->sweep_timer.cancel();
-      },
-      asio::use_awaitable);
+  co_await asio::co_spawn(core_->acceptor.get_executor(), stop_all(core_, deadline), asio::use_awaitable);
 }
 
 std::size_t server::connections() const { return core_->open; }

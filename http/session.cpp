@@ -284,7 +284,12 @@ asio::awaitable<bool> session::serve_one() {
   }
   *deadline_ticks_ = 0;  // a handler keeps its own time
   const auto started = std::chrono::steady_clock::now();
-  const response answer = plan.refusal ? std::move(*plan.refusal) : co_await ask(*plan.found);
+  response answer;
+  if (plan.refusal) {
+    answer = std::move(*plan.refusal);
+  } else {
+    answer = co_await ask(*plan.found);
+  }
   core_->parts.metrics.answered(plan.index, answer.status, std::chrono::steady_clock::now() - started);
   const bool keep_alive = parser.keep_alive() && !core_->stopping;
   if (!co_await write(answer, keep_alive, parser.http_1_0())) co_return false;

@@ -36,6 +36,7 @@ class socket_connection final : public connection, public std::enable_shared_fro
  private:
   asio::awaitable<void> read_all();
   asio::awaitable<void> write_all();
+  static asio::awaitable<void> write_while_alive(std::shared_ptr<socket_connection> self);
   void wake_writer();  // with mutex_ held
   void close_locked(std::uint16_t code, std::string reason);
 

@@ -116,10 +116,13 @@ asio::awaitable<void> socket_connection::write_all() {
   }
 }
 
+asio::awaitable<void> socket_connection::write_while_alive(std::shared_ptr<socket_connection> self) { co_await self->write_all(); }
+
 void socket_connection::wake_writer() {
   if (writing_) return;
   writing_ = true;
-  asio::co_spawn(strand_, [self = shared_from_this()] { return self->write_all(); }, asio::detached);
+  // Posted, for on the strand itself the writer would begin at once, and wait for the mutex that is held here.
+  asio::post(strand_, [self = shared_from_this()] { asio::co_spawn(self->strand_, write_while_alive(self), asio::detached); });
 }
 
 void socket_connection::send(std::shared_ptr<const std::string> text) {

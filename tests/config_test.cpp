@@ -48,7 +48,7 @@ TEST_CASE("without any source the settings are the documented defaults") {
   CHECK(loaded->listen_port() == 8080);
   CHECK(loaded->scheduler() == usher::v1::Configuration::SHARING);
   CHECK(loaded->open_sign_up());
-  CHECK(loaded->wallet_charge_max() == 1'000'000'000'000);
+  CHECK(loaded->snapshot_every() == 200);
 }
 
 TEST_CASE("the environment beats the file, and the command line beats both") {
@@ -87,7 +87,7 @@ TEST_CASE("every mistake is named with its source") {
 TEST_CASE("a setting out of its bounds is refused, wherever it comes from") {
   CHECK(complaint(std::nullopt, {{"USHER_LISTEN_PORT", "65536"}}) == "listen_port: 65536 is more than 65535");
   CHECK(complaint(std::nullopt, {}, {{"command_wait_ms", "30001"}}) == "command_wait_ms: 30001 is more than 30000");
-  CHECK(complaint(std::nullopt, {{"USHER_WALLET_USE_MAX", "-1"}}) == "wallet_use_max: -1 is less than 1");
+  CHECK(complaint(std::nullopt, {{"USHER_SNAPSHOT_EVERY", "0"}}) == "snapshot_every: 0 is less than 1");
   CHECK(complaint(std::nullopt, {{"USHER_DATA_DIRECTORY", ""}}) == "data_directory: must not be empty");
   CHECK(complaint(std::nullopt, {{"USHER_SCHEDULER", "FAIR"}}) == "USHER_SCHEDULER: \"FAIR\" is not SHARING or STEALING");
 }
