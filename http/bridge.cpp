@@ -16,6 +16,10 @@ constexpr std::chrono::milliseconds sweep_every{50};
 }
 
 struct bridge::pending {
+  /// Boost 1.81 can construct its handler from another but not assign one: that never returns.
+  template <class Handler>
+  explicit pending(Handler&& handler) : resume(std::forward<Handler>(handler)) {}
+
   asio::any_completion_handler<void(answer)> resume;
   actors::request_ptr request;  ///< null: waits for a read model
   clock::duration wait{};
@@ -31,8 +35,7 @@ bridge::~bridge() = default;
 asio::awaitable<answer> bridge::ask(actors::request_ptr r, std::chrono::milliseconds wait) {
   return asio::async_initiate<const asio::use_awaitable_t<>, void(answer)>(
       [this, r, wait](auto handler) {
-        auto p = std::make_shared<pending>();
-        p->resume = std::move(handler);
+        auto p = std::make_shared<pending>(std::move(handler));
         p->request = r;
         p->wait = wait;
         r->reply = [this, p](answer a) { answered(p, std::move(a)); };
@@ -46,8 +49,7 @@ asio::awaitable<bool> bridge::reached(projections::runner& views, log_position a
   if (views.reached(at)) co_return true;
   auto a = co_await asio::async_initiate<const asio::use_awaitable_t<>, void(answer)>(
       [this, &views, at, wait](auto handler) {
-        auto p = std::make_shared<pending>();
-        p->resume = std::move(handler);
+        auto p = std::make_shared<pending>(std::move(handler));
         p->wait = wait;
         await(p);
         if (!views.when_reached(at, [this, p] { answered(p, {}); }))

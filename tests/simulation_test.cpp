@@ -263,7 +263,7 @@ TEST_CASE("after a crash in the middle of a payment the payment is settled, and 
   int met_debited = 0;
   int met_pending = 0;
   int met_confirmed = 0;
-  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 50; ++seed) {
     INFO("seed " << seed);
     bool answered = false;
     {
@@ -305,10 +305,14 @@ TEST_CASE("after a crash in the middle of a payment the payment is settled, and 
 
 namespace {
 
+enum class turns { in_order, by_seed };
+enum class rest { never, after_each_command };
+
 /// The same story for the same seed. @return the log as it is on disk
-std::vector<std::string> log_of_a_story(std::uint64_t seed, bool everybody_sleeps, std::uint64_t snapshot_every) {
+std::vector<std::string> log_of_a_story(std::uint64_t seed, turns order, rest sleep, std::uint64_t snapshot_every) {
   disk d;
   world w{seed, d, from_ms(1'000'000), snapshot_every};
+  if (order == turns::in_order) w.keep_order();
   std::mt19937_64 story{seed};
   const auto below = [&](std::uint64_t n) { return story() % n; };
   const auto user = make_user_id("ann@example.org");
@@ -323,7 +327,7 @@ std::vector<std::string> log_of_a_story(std::uint64_t seed, bool everybody_sleep
       default: w.ask(id, place(w, user, {"A-" + std::to_string(below(3))}, static_cast<std::uint32_t>(below(3))), user);
     }
     w.pass(milliseconds{below(100'000)});
-    if (everybody_sleeps) {
+    if (sleep == rest::after_each_command) {
       w.ask_to_retire();
       w.settle();
       CHECK(w.awake() == 0);
@@ -340,15 +344,17 @@ std::vector<std::string> log_of_a_story(std::uint64_t seed, bool everybody_sleep
 TEST_CASE("whoever sleeps and wakes again decides as if it had stayed awake") {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     INFO("seed " << seed);
-    const auto awake = log_of_a_story(seed, false, 200);
+    // In order, since two holds that end together may be recorded either way round.
+    const auto awake = log_of_a_story(seed, turns::in_order, rest::never, 200);
     CHECK(awake.size() > 10);
-    CHECK(log_of_a_story(seed, true, 200) == awake);
-    CHECK(log_of_a_story(seed, true, 2) == awake);
+    CHECK((log_of_a_story(seed, turns::in_order, rest::after_each_command, 200) == awake));
+    CHECK((log_of_a_story(seed, turns::in_order, rest::after_each_command, 2) == awake));
   }
 }
 
 TEST_CASE("the same seed gives the same run") {
-  CHECK(log_of_a_story(7, false, 200) == log_of_a_story(7, false, 200));
+  const auto tell = [] { return log_of_a_story(7, turns::by_seed, rest::after_each_command, 200); };
+  CHECK((tell() == tell()));
 }
 
 }  // namespace usher::tests

@@ -212,6 +212,8 @@ class world {
   ledger book;
 
   void reseed(std::uint64_t seed) { random_.seed(seed); }
+  /// From now on whoever got a message first has the first turn, whatever the seed.
+  void keep_order() { in_order_ = true; }
   /// @return 0 … n-1
   std::uint64_t below(std::uint64_t n) { return random_() % n; }
 
@@ -249,7 +251,7 @@ class world {
   bool step() {
     auto& jobs = scheduler().jobs;
     if (jobs.empty()) return false;
-    std::swap(jobs.front(), jobs[below(jobs.size())]);
+    if (!in_order_) std::swap(jobs.front(), jobs[below(jobs.size())]);
     scheduler().run_once();
     return true;
   }
@@ -337,6 +339,7 @@ class world {
 
   // In the order of their dependencies.
   std::mt19937_64 random_;
+  bool in_order_ = false;
   disk& disk_;
   virtual_clock clock_;
   std::unique_ptr<store::database> db_;
