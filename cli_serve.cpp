@@ -87,7 +87,7 @@ result<void> remove_data(const std::string& directory) {
 void print_examples(const std::string& url, const std::string& show) {
   std::cout << "\nTry, in another terminal:\n\n"
             << "  curl -s " << url << "/shows\n\n"
-            << "  TOKEN=$(curl -s " << url << "/users -H 'Content-Type: application/json' -d '{\"name\":\"Ada\",\"email\":\"ada'$(date +%s)'@example.com\"}'"
+            << "  TOKEN=$(curl -s " << url << "/users -H 'Content-Type: application/json' -d '{\"name\":\"Ada\",\"email\":\"ada'$(date +%s%N)'@example.com\"}'"
             << " | sed 's/.*\"token\":\"\\([^\"]*\\)\".*/\\1/'); echo $TOKEN\n\n";
   if (!show.empty()) {
     std::cout << "  curl -s " << url << "/reservations -H \"Authorization: Bearer $TOKEN\" -H \"Idempotency-Key: $(date +%s%N)\""

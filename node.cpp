@@ -353,8 +353,9 @@ void node::impl::drain_journal() {
 }
 
 void node::impl::write_out() {
-  if (projecting) projecting->stop();
-  if (!db || failed) return;
+  if (!projecting) return;  // never got as far as taking anything in
+  projecting->stop();
+  if (failed) return;
   auto written = index.flush(*db);
   if (written) written = db->flush();
   // Only what can be derived again is lost.

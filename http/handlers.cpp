@@ -54,8 +54,8 @@ asio::awaitable<void> wait_for_position(engine& e, request_context& ctx) {
   if (!token) co_return;
   const auto at = position_from_token(*token);
   if (!at) throw refuse(v1::INVALID_REQUEST, "Min-Log-Position is not a position that Usher gave out.");
-  if (!co_await e.ask.reached(e.views, *at, wait_of(e, ctx)))
-    throw refuse(v1::BUSY, "The read models have not reached that position yet.");
+  const bool caught_up = co_await e.ask.reached(e.views, *at, wait_of(e, ctx));
+  if (!caught_up) throw refuse(v1::BUSY, "The read models have not reached that position yet.");
 }
 
 reply guarded(engine& e, const handler& inner, request_context& ctx) {
@@ -127,8 +127,9 @@ asio::awaitable<actors::answer> ask(engine& e, const request_context& ctx, actor
 }
 
 asio::awaitable<void> seen(engine& e, const request_context& ctx, const actors::answer& a) {
-  if (a.at && !co_await e.ask.reached(e.views, *a.at, wait_of(e, ctx)))
-    throw refuse(v1::OUTCOME_UNKNOWN, "It is recorded, but the read models are late; ask for it again.");
+  if (!a.at) co_return;
+  const bool reached = co_await e.ask.reached(e.views, *a.at, wait_of(e, ctx));
+  if (!reached) throw refuse(v1::OUTCOME_UNKNOWN, "It is recorded, but the read models are late; ask for it again.");
 }
 
 response answered(unsigned status, const actors::answer& a, std::string body) {

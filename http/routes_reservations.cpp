@@ -75,7 +75,6 @@ std::string reservation_named(const request_context& ctx) {
 bool is_date(std::string_view text) { return text.size() == 10 && text[4] == '-' && text[7] == '-'; }
 
 reply show_reservation(engine& e, request_context& ctx) {
-  if (is_date(ctx.path_param("id"))) co_return co_await show_availability(e, ctx, std::string{ctx.path_param("id")});
   if (!ctx.caller) throw refuse(v1::UNAUTHENTICATED, "Send a bearer token.");
   const auto id = reservation_named(ctx);
   const auto view = value_of(e.views.views().reservations.find(id));
@@ -117,7 +116,10 @@ reply cancel(engine& e, request_context& ctx) {
 
 void add_reservation_routes(rows& table, engine& e) {
   add(table, e, method::post, "/reservations", {}, [&e](request_context& c) { return place(e, c); });
-  add(table, e, method::get, "/reservations/{id}", {.who = access::anyone}, [&e](request_context& c) { return show_reservation(e, c); });
+  add(table, e, method::get, "/reservations/{id}", {.who = access::anyone}, [&e](request_context& c) {
+    const auto id = c.path_param("id");
+    return is_date(id) ? show_availability(e, c, std::string{id}) : show_reservation(e, c);
+  });
   add(table, e, method::delete_, "/reservations/{id}", {}, [&e](request_context& c) { return release(e, c); });
   add(table, e, method::post, "/reservations/{id}/cancel", {}, [&e](request_context& c) { return cancel(e, c); });
 }

@@ -186,6 +186,7 @@ reply available_on(engine& e, request_context& ctx, std::string date) {
   for (const auto& show : e.views.views().shows.list(query).items) {
     if (only && *only != show.show_id) continue;
     const auto seats = e.views.views().seat_map.find(show.show_id);
+    if (!seats) continue;
     writer.begin_object().member("showId", show.show_id).key("availableSeats").begin_array();
     for (std::size_t i = 0; i < seats->seating->size(); ++i)
       if (seats->phase(i) == v1::AVAILABLE) writer.value(seats->seating->at(i).name);

@@ -35,7 +35,8 @@ reply sign_up(engine& e, request_context& ctx) {
   command->set_name(body.name());
   command->set_email(body.email());
   if (body.has_password()) {
-    auto hash = co_await e.secrets.hash(body.password());
+    std::string password = body.password();
+    auto hash = co_await e.secrets.hash(std::move(password));
     if (!hash) throw refuse(v1::BUSY, "Too many passwords are being hashed.");
     command->set_password_hash(std::move(*hash));
   }
@@ -54,7 +55,9 @@ reply log_in(engine& e, request_context& ctx) {
     throw refuse_field(v1::VALIDATION_FAILED, "email", "Give either email or userId.");
   const auto user_id = body.user_id().empty() ? make_user_id(body.email()) : body.user_id();
   const auto user = value_of(e.views.views().users.find(user_id));
-  const auto right = co_await e.secrets.matches(user ? user->password_hash : "", body.password());
+  std::string hash = user ? user->password_hash : std::string{};
+  std::string password = body.password();
+  const auto right = co_await e.secrets.matches(std::move(hash), std::move(password));
   if (!right) throw refuse(v1::BUSY, "Too many passwords are being checked.");
   if (!*right) throw refuse(v1::UNAUTHENTICATED, "No user with this password.");
   const auto now = e.clock.now();

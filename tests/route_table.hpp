@@ -34,7 +34,7 @@ class route_table {
   store::engine_index index_;
   projections::runner views_;
   actors::show_directory shows_{*db_, index_};
-  std::unique_ptr<http::tokens> access_ = value(http::tokens::open({.secret_file = directory_.path + "/secret"}));
+  std::unique_ptr<http::tokens> access_ = value(http::tokens::open({directory_.path + "/secret", {}, {}, 1}));
   http::passwords secrets_{http::password_settings{}};
   caf::actor_system_config settings_;
   caf::actor_system system_{settings_};

@@ -119,7 +119,12 @@ TEST_CASE("a payment and the end of the hold at the same moment have exactly one
       w.send(wallet_ref(ann.user + std::to_string(other)), charge(1));
     const auto payment = ann.starts_to_pay();
     w.run_some(w.below(12));
+    // A part of the engine may lag so far that the reactor asks while the payment is under way and the hold overdue.
+    if (w.below(2) == 0) w.stall();
     w.let_pass(1ms);
+    w.run_some(w.below(12));
+    w.pass(1500ms);
+    w.resume();
     w.settle();
     w.pass(5min);
     REQUIRE(payment->answers == 1);
