@@ -6,7 +6,9 @@
 #include <iostream>
 
 #include "bench/bare_server.hpp"
+#include "cli_client.hpp"
 #include "cli_common.hpp"
+#include "cli_log.hpp"
 #include "cli_serve.hpp"
 
 namespace {
@@ -40,6 +42,7 @@ void add_serve(CLI::App& app, int& code) {
   auto flags = std::make_shared<usher::cli::serve_flags>();
   auto* verb = app.add_subcommand("serve", "Run a node until SIGINT or SIGTERM");
   usher::cli::add_serve_flags(*verb, *flags);
+  verb->footer("Example:\n  usher serve --data data --listen 127.0.0.1:8080");
   verb->callback([flags, &code] { code = usher::cli::serve(*flags); });
 }
 
@@ -48,6 +51,7 @@ void add_up(CLI::App& app, int& code) {
   auto* verb = app.add_subcommand("up", "Run a node with demonstration shows, and print what to try");
   usher::cli::add_serve_flags(*verb, flags->node);
   verb->add_flag("--fresh", flags->fresh, "Begin again with an empty data directory");
+  verb->footer("Example:\n  usher up --fresh --data demo");
   verb->callback([flags, &code] { code = usher::cli::up(*flags); });
 }
 
@@ -58,6 +62,7 @@ void add_token(CLI::App& app, int& code) {
   verb->add_option("--role", flags->role, "operator, service or user")->required()->check(CLI::IsMember({"operator", "service", "user"}));
   verb->add_option("--user", flags->user, "The user's id; default: the role's name, for operator and service");
   verb->add_option("--ttl", flags->lifetime, "How long it is valid: 90s, 15m, 1h, 7d")->capture_default_str();
+  verb->footer("Example:\n  usher token --data data --role user --user usr_7q2m4x9c1v5k3tza --ttl 15m");
   verb->callback([flags, &code] { code = print_token(*flags); });
 }
 
@@ -79,6 +84,11 @@ int main(int argc, char** argv) {
   add_serve(app, code);
   add_up(app, code);
   add_token(app, code);
+  usher::cli::add_show(app, code);
+  usher::cli::add_rehearse(app, code);
+  usher::cli::add_bench(app, code);
+  usher::cli::add_log(app, code);
+  usher::cli::add_stats(app, code);
   add_bare_server(app, code);
   try {
     app.parse(argc, argv);
