@@ -71,6 +71,7 @@ void bridge::answered(const pending_ptr& p, answer a) {
     std::scoped_lock lock(mutex_);
     if (p->done) return;
     p->done = true;
+    p->request.reset();  // whose reply holds `p`; whoever calls that reply keeps the request alive meanwhile
     waiting_.erase(p->place);
     p->result = std::move(a);
     ready_.push_back(p);
@@ -88,7 +89,6 @@ void bridge::drain() {
   }
   for (auto& p : batch) {
     auto executor = asio::get_associated_executor(p->resume, io_.get_executor());
-    if (p->request) p->request->reply = nullptr;  // it holds `p`
     asio::dispatch(executor, [p] { std::move(p->resume)(std::move(p->result)); });
   }
 }

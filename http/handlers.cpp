@@ -13,6 +13,9 @@ std::uint64_t fnv1a(std::string_view text, std::uint64_t hash = 1469598103934665
   return hash;
 }
 
+/// More than any version of W3C Trace Context needs so far; what is longer or not visible ASCII is ignored.
+constexpr std::size_t traceparent_bytes_max = 128;
+
 bool visible(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c > 32 && c < 127; });
 }
@@ -98,7 +101,7 @@ actors::request_ptr make_request(const request_context& ctx, v1::EntityRef to, s
   r->user_id = ctx.caller ? ctx.caller->user_id : "";
   r->role = role_of(ctx);
   r->causation = r->correlation = ctx.request_id;
-  r->traceparent = ctx.traceparent().value_or("");
+  if (const auto trace = ctx.traceparent(); trace && trace->size() <= traceparent_bytes_max && visible(*trace)) r->traceparent = *trace;
   if (const auto key = ctx.idempotency_key()) {
     if (key->empty() || key->size() > 255 || !visible(*key))
       throw refuse_field(v1::INVALID_REQUEST, "Idempotency-Key", "It has to be 1 to 255 visible characters.");
@@ -156,8 +159,12 @@ std::uint64_t if_match(const request_context& ctx) {
   if (!tag) throw refuse(v1::PRECONDITION_REQUIRED, "Send If-Match with the ETag of what you saw.");
   std::uint64_t version = 0;
   const auto* end = tag->data() + tag->size();
-  if (tag->size() < 4 || !tag->starts_with("\"v") || !tag->ends_with('"') ||
-      std::from_chars(tag->data() + 2, end - 1, version).ptr != end - 1)
+  const auto well_formed = [&] {
+    if (tag->size() < 4 || !tag->starts_with("\"v") || !tag->ends_with('"')) return false;
+    const auto [stopped, error] = std::from_chars(tag->data() + 2, end - 1, version);
+    return error == std::errc{} && stopped == end - 1;
+  };
+  if (!well_formed())
     throw refuse_field(v1::INVALID_REQUEST, "If-Match", "It has to be an ETag like \"v3\".");
   return version;
 }

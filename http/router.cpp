@@ -113,8 +113,29 @@ std::optional<std::chrono::seconds> request_context::prefer_wait() const {
   return std::nullopt;
 }
 
+namespace {
+
+/// Well-formed UTF-8 as RFC 3629 has it: no overlong forms, no surrogates, nothing above U+10FFFF.
+bool is_utf8(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
+  for (std::size_t i = 0; i < text.size();) {
+    const auto first = byte(i);
+    const std::size_t more = first < 0x80 ? 0 : first >= 0xC2 && first < 0xE0 ? 1 : first >= 0xE0 && first < 0xF0 ? 2 : first >= 0xF0 && first < 0xF5 ? 3 : 4;
+    if (more == 4) return false;
+    for (std::size_t k = 1; k <= more; ++k)
+      if ((byte(i + k) & 0xC0U) != 0x80U) return false;
+    const auto second = byte(i + 1);
+    if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second >= 0xA0) || (first == 0xF0 && second < 0x90) || (first == 0xF4 && second >= 0x90)) return false;
+    i += more + 1;
+  }
+  return true;
+}
+
+}  // namespace
+
 std::optional<std::string_view> request_context::decoded(std::string_view text, bool plus_is_space) {
-  if (text.find('%') == std::string_view::npos && (!plus_is_space || text.find('+') == std::string_view::npos)) return text;
+  if (text.find('%') == std::string_view::npos && (!plus_is_space || text.find('+') == std::string_view::npos))
+    return is_utf8(text) ? std::optional{text} : std::nullopt;
   std::string out;
   out.reserve(text.size());
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -130,6 +151,7 @@ std::optional<std::string_view> request_context::decoded(std::string_view text, 
       i += 2;
     }
   }
+  if (!is_utf8(out)) return std::nullopt;
   return decoded_.emplace_back(std::move(out));
 }
 

@@ -92,6 +92,8 @@ reply list_shows(engine& e, request_context& ctx) {
   projections::show_query query;
   query.limit = limit_of(ctx);
   query.cursor = cursor_of(ctx);
+  if (!query.cursor.empty() && !projections::shows::is_cursor(query.cursor))
+    throw refuse_field(v1::INVALID_REQUEST, "cursor", "It is not one that Usher gave out.");
   if (const auto date = ctx.query_param("date")) {
     query.starts_from_ms = day_of(*date, "date");
     query.starts_before_ms = *query.starts_from_ms + day_ms;

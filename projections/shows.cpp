@@ -35,13 +35,17 @@ std::string cursor_of(const std::pair<std::int64_t, std::string>& place) {
 
 std::pair<std::int64_t, std::string> place_from(const std::string& cursor) {
   std::uint64_t starts_at = 0;
-  if (cursor.size() < 17 || cursor[16] != '_') return {std::numeric_limits<std::int64_t>::min(), {}};
-  const auto parsed = std::from_chars(cursor.data(), cursor.data() + 16, starts_at, 16);
-  if (parsed.ptr != cursor.data() + 16) return {std::numeric_limits<std::int64_t>::min(), {}};
+  if (!shows::is_cursor(cursor)) return {std::numeric_limits<std::int64_t>::min(), {}};
+  std::from_chars(cursor.data(), cursor.data() + 16, starts_at, 16);
   return {static_cast<std::int64_t>(starts_at), cursor.substr(17)};
 }
 
 }  // namespace
+
+bool shows::is_cursor(std::string_view text) {
+  std::uint64_t starts_at = 0;
+  return text.size() >= 17 && text[16] == '_' && std::from_chars(text.data(), text.data() + 16, starts_at, 16).ptr == text.data() + 16;
+}
 
 result<void> shows::load(const store::database& db) {
   return each_row(db, name(), "", [this](std::string_view key, std::string_view value) {

@@ -49,6 +49,8 @@ class shows final : public projection {
   [[nodiscard]] std::optional<show_view> find(std::string_view show_id) const;
   /// The plan with every change applied: the terms of a sale. @return nullptr where there is no such show
   [[nodiscard]] std::shared_ptr<const v1::ShowPlan> plan(std::string_view show_id) const;
+  /// Whether `list` may have given it out.
+  [[nodiscard]] static bool is_cursor(std::string_view);
   /// By the time they start, then by id. A cursor that was not made here begins at the start.
   [[nodiscard]] page<show_view> list(const show_query&) const;
   /// Shows that sold out at least once, the fastest first. Cost: looks at every show.
