@@ -52,10 +52,15 @@ struct decision {
     d.outcome = std::move(outcome);
     return d;
   }
-  static decision parked(std::vector<Event> events) {
+  static decision accepted(Event event, v1::Outcome outcome = {}) {
     decision d;
+    d.events.push_back(std::move(event));
+    d.outcome = std::move(outcome);
+    return d;
+  }
+  static decision parked(Event event) {
+    auto d = accepted(std::move(event));
     d.what = kind::park;
-    d.events = std::move(events);
     return d;
   }
   static decision rejected(v1::Code code, std::string detail) {

@@ -21,7 +21,7 @@ allowance_decision use(const v1::AllowanceState& s, const v1::UseAllowance& c) {
   v1::AllowanceEvent e;
   e.mutable_used()->set_reservation_id(c.reservation_id());
   e.mutable_used()->set_quantity(c.quantity());
-  return allowance_decision::accepted({std::move(e)});
+  return allowance_decision::accepted(std::move(e));
 }
 
 allowance_decision restore(const v1::AllowanceState& s, const v1::RestoreAllowance& c) {
@@ -30,7 +30,7 @@ allowance_decision restore(const v1::AllowanceState& s, const v1::RestoreAllowan
   v1::AllowanceEvent e;
   e.mutable_restored()->set_reservation_id(c.reservation_id());
   e.mutable_restored()->set_quantity(c.quantity());
-  return allowance_decision::accepted({std::move(e)});
+  return allowance_decision::accepted(std::move(e));
 }
 
 }  // namespace

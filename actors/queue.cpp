@@ -118,7 +118,7 @@ queue_decision leave(const v1::EntityRef& ref, const v1::QueueState& s, const v1
   left->set_user_id(c.user_id());
   left->set_number(number);
   left->set_at_ms(now_ms);
-  return queue_decision::accepted({std::move(e)},
+  return queue_decision::accepted(std::move(e),
                                   ticket_outcome(ref, number, s.joined_at_ms(static_cast<int>(number - 1)), true));
 }
 
@@ -126,7 +126,7 @@ queue_decision wake_up(const v1::QueueState& s, std::int64_t now_ms) {
   if (s.waiting() == 0 || now_ms < next_window_ms(s)) return unchanged<v1::QueueEvent>();
   const auto p = pace_of(s.settings());
   const auto count = static_cast<std::uint32_t>(std::min<std::uint64_t>(s.waiting(), p.per_window));
-  return queue_decision::accepted({admission(last_of_next(s, count), count, window_at(s, p, now_ms), p, now_ms)});
+  return queue_decision::accepted(admission(last_of_next(s, count), count, window_at(s, p, now_ms), p, now_ms));
 }
 
 void evolve_joined(v1::QueueState& s, const v1::QueueJoined& e) {

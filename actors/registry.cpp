@@ -2,17 +2,13 @@
 
 namespace usher::actors {
 
-registry::shard& registry::shard_of(const std::string& key) {
-  return shards_[std::hash<std::string>{}(key) % shards_.size()];
-}
-
 template <class Message>
 void registry::send_to(const v1::EntityRef& to, Message message) {
-  const auto key = key_of(to);
+  const auto key = store::hash_of(to);
   auto& s = shard_of(key);
   std::scoped_lock lock(s.mutex);
   auto& r = s.residents[key];
-  if (!r.actor) r.actor = system_.spawn<shell, caf::lazy_init>(std::ref(*around_), to);
+  if (!r.actor) r.actor = system_.spawn<shell, caf::lazy_init>(std::ref(*around_), std::cref(to), key);
   r.last_used = around_->clock.now();
   caf::anon_send(r.actor, std::move(message));
 }
@@ -28,13 +24,12 @@ void registry::passivate(time_point before) {
   }
 }
 
-bool registry::forget(const v1::EntityRef& ref, const shell& leaving) {
-  const auto key = key_of(ref);
-  auto& s = shard_of(key);
+bool registry::forget(const shell& leaving) {
+  auto& s = shard_of(leaving.key());
   std::scoped_lock lock(s.mutex);
   // The lock keeps senders out, so an empty mailbox stays empty.
   if (!const_cast<shell&>(leaving).mailbox().empty()) return false;
-  s.residents.erase(key);
+  s.residents.erase(leaving.key());
   return true;
 }
 

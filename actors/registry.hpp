@@ -4,11 +4,13 @@
 #include <caf/actor.hpp>
 #include <caf/actor_system.hpp>
 
+#include <boost/unordered/unordered_flat_map.hpp>
+
 #include <array>
 #include <mutex>
-#include <unordered_map>
 
 #include "actors/shell.hpp"
+#include "store/hash.hpp"
 
 namespace usher::actors {
 
@@ -27,7 +29,7 @@ class registry {
   /// Asks the actors that heard nothing since `before` to go, if they have nothing to do.
   void passivate(time_point before);
   /// Called by a shell that wants to go. @return whether it may: it is out of the registry and gets no more messages.
-  bool forget(const v1::EntityRef&, const shell&);
+  bool forget(const shell&);
 
   std::size_t awake() const;
   /// Ends all actors. Nothing may be sent afterwards.
@@ -40,11 +42,11 @@ class registry {
   };
   struct shard {
     mutable std::mutex mutex;
-    std::unordered_map<std::string, resident> residents;
+    boost::unordered_flat_map<store::short_hash, resident, store::short_hash_hasher> residents;
   };
   template <class Message>
   void send_to(const v1::EntityRef&, Message);
-  shard& shard_of(const std::string& key);
+  shard& shard_of(const store::short_hash& key) { return shards_[key.high % shards_.size()]; }
 
   caf::actor_system& system_;
   surroundings* around_ = nullptr;

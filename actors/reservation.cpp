@@ -236,7 +236,7 @@ reservation_decision place(const v1::EntityRef& ref, const state& s, const v1::P
   placed->set_at_ms(to_ms(ctx.now));
   placed->set_hold_expires_at_ms(to_ms(ctx.now) + std::int64_t{c.hold_seconds()} * second_ms);
   auto outcome = reservation_outcome(ref, *placed, v1::PENDING);
-  auto d = reservation_decision::accepted({std::move(e)}, std::move(outcome));
+  auto d = reservation_decision::accepted(std::move(e), std::move(outcome));
   d.parts = taking_parts(ref, c);
   return d;
 }
@@ -248,7 +248,7 @@ reservation_decision release(const v1::EntityRef& ref, const state& s, const con
     case v1::PENDING: {
       event e;
       e.mutable_released()->set_at_ms(to_ms(ctx.now));
-      auto d = reservation_decision::accepted({std::move(e)}, reservation_outcome(ref, s, v1::RELEASED));
+      auto d = reservation_decision::accepted(std::move(e), reservation_outcome(ref, s, v1::RELEASED));
       d.parts = freeing_parts(ref, s, false);
       return d;
     }
@@ -270,7 +270,7 @@ reservation_decision wake_up(const v1::EntityRef& ref, const state& s, const con
   if (s.status() != v1::PENDING || !is_due(s, ctx)) return unchanged<event>();
   event e;
   e.mutable_expired()->set_at_ms(to_ms(ctx.now));
-  auto d = reservation_decision::accepted({std::move(e)}, reservation_outcome(ref, s, v1::EXPIRED));
+  auto d = reservation_decision::accepted(std::move(e), reservation_outcome(ref, s, v1::EXPIRED));
   d.parts = freeing_parts(ref, s, false);
   return d;
 }
@@ -283,7 +283,7 @@ reservation_decision start_payment(const v1::EntityRef& ref, const state& s, con
   started->set_payment_id(make_payment_id(ref.name(), s.attempts() + 1));
   started->set_at_ms(to_ms(ctx.now));
   if (c.has_key()) *started->mutable_key() = c.key();
-  return reservation_decision::parked({std::move(e)});
+  return reservation_decision::parked(std::move(e));
 }
 
 bool is_same_request(const v1::ClientKey& a, const v1::ClientKey& b) {
@@ -312,7 +312,7 @@ reservation_decision confirm(const v1::EntityRef& ref, const state& s, const con
   event e;
   e.mutable_confirmed()->set_payment_id(s.payment_id());
   e.mutable_confirmed()->set_at_ms(to_ms(ctx.now));
-  auto d = reservation_decision::accepted({std::move(e)});
+  auto d = reservation_decision::accepted(std::move(e));
   d.parts = selling_parts(ref, s);
   d.settles = settlement{payment_outcome(ref, s), std::nullopt, recorded_key(s)};
   return d;
@@ -324,7 +324,7 @@ reservation_decision decline(const state& s, const context& ctx) {
   declined->set_payment_id(s.payment_id());
   declined->set_at_ms(to_ms(ctx.now));
   declined->set_hold_expires_at_ms(std::max(s.hold_expires_at_ms(), to_ms(ctx.now) + time_to_top_up_ms));
-  auto d = reservation_decision::accepted({std::move(e)});
+  auto d = reservation_decision::accepted(std::move(e));
   v1::Rejection why;
   why.set_code(v1::INSUFFICIENT_BALANCE);
   why.set_detail("The balance does not cover " + std::to_string(s.amount()) + "; the hold stays as it is.");
@@ -350,7 +350,7 @@ reservation_decision start_refund(const state& s, const v1::CancelReservation& c
   started->set_reason(c.reason());
   started->set_at_ms(to_ms(ctx.now));
   if (c.has_key()) *started->mutable_key() = c.key();
-  return reservation_decision::parked({std::move(e)});
+  return reservation_decision::parked(std::move(e));
 }
 
 reservation_decision cancel(const v1::EntityRef& ref, const state& s, const v1::CancelReservation& c, const context& ctx) {
@@ -375,7 +375,7 @@ reservation_decision settle_refund(const v1::EntityRef& ref, const state& s, con
   if (s.status() != v1::REFUNDING) return not_ours(c.payment_id());
   event e;
   e.mutable_cancelled()->set_at_ms(to_ms(ctx.now));
-  auto d = reservation_decision::accepted({std::move(e)});
+  auto d = reservation_decision::accepted(std::move(e));
   d.parts = freeing_parts(ref, s, true);
   d.settles = settlement{reservation_outcome(ref, s, v1::CANCELLED), std::nullopt, recorded_key(s)};
   return d;

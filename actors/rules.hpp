@@ -12,7 +12,7 @@ namespace usher::actors {
 template <class Event>
 decision<Event> unchanged(v1::Outcome outcome = {}) {
   outcome.set_unchanged(true);
-  return decision<Event>::accepted({}, std::move(outcome));
+  return decision<Event>::accepted(std::vector<Event>{}, std::move(outcome));
 }
 
 inline void add_fault(v1::Rejection& rejection, std::string field, std::string detail) {

@@ -26,7 +26,7 @@ seat_decision hold(const v1::EntityRef& ref, const v1::SeatState& s, const v1::H
   }
   v1::SeatEvent e;
   e.mutable_held()->set_reservation_id(c.reservation_id());
-  return seat_decision::accepted({std::move(e)});
+  return seat_decision::accepted(std::move(e));
 }
 
 seat_decision sell(const v1::EntityRef& ref, const v1::SeatState& s, const v1::SellSeat& c) {
@@ -34,7 +34,7 @@ seat_decision sell(const v1::EntityRef& ref, const v1::SeatState& s, const v1::S
   if (s.phase() == v1::SOLD) return unchanged<v1::SeatEvent>();
   v1::SeatEvent e;
   e.mutable_sold()->set_reservation_id(c.reservation_id());
-  return seat_decision::accepted({std::move(e)});
+  return seat_decision::accepted(std::move(e));
 }
 
 seat_decision release(const v1::EntityRef& ref, const v1::SeatState& s, const v1::ReleaseSeat& c) {
@@ -42,7 +42,7 @@ seat_decision release(const v1::EntityRef& ref, const v1::SeatState& s, const v1
   if (!is_with(s, c.reservation_id())) return not_the_holder(ref, c.reservation_id());
   v1::SeatEvent e;
   e.mutable_released()->set_reservation_id(c.reservation_id());
-  return seat_decision::accepted({std::move(e)});
+  return seat_decision::accepted(std::move(e));
 }
 
 }  // namespace

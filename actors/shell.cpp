@@ -11,9 +11,9 @@ void tell(const request_ptr& to, answer a) {
   if (to && to->reply) to->reply(std::move(a));
 }
 
-void tell(const audience& who, std::optional<log_position> at) {
+void tell(audience& who, std::optional<log_position> at) {
   answer own;
-  own.outcome = who.outcome;
+  own.outcome = std::move(who.outcome);
   own.at = at;
   tell(who.from, std::move(own));
   for (const auto& r : who.parked) {
@@ -27,8 +27,8 @@ void tell(const audience& who, std::optional<log_position> at) {
 
 }  // namespace
 
-shell::shell(caf::actor_config& cfg, surroundings& around, v1::EntityRef ref)
-    : caf::event_based_actor(cfg), around_(around), ref_(std::move(ref)), state_(make_entity(ref_.kind())) {}
+shell::shell(caf::actor_config& cfg, surroundings& around, const v1::EntityRef& entity, const store::short_hash& key)
+    : caf::event_based_actor(cfg), around_(around), ref_(entity), key_(key), state_(make_entity(ref_.kind())) {}
 
 caf::behavior shell::make_behavior() {
   wake();
@@ -49,7 +49,7 @@ caf::behavior shell::make_behavior() {
 
 /// Folds the snapshot and the rest of the stream.
 void shell::wake() {
-  const auto head = around_.index.head(ref_);
+  const auto head = around_.index.head(key_);
   if (head.version == 0) return;
   std::uint64_t since = 0;
   auto stored = around_.db.get(store::family::snapshots, key_of(ref_));
@@ -239,18 +239,19 @@ void shell::drive() {
   });
 }
 
-std::unique_ptr<v1::Record> shell::begin_record(const actors::request& r, time_point now) const {
+/// Takes the command and what came with it out of the request: it is decided, and will not be again.
+std::unique_ptr<v1::Record> shell::begin_record(actors::request& r, time_point now) const {
   auto record = std::make_unique<v1::Record>();
   record->set_partition(partition_of(ref_.group()));
   record->set_at_ms(to_ms(now));
   record->set_user_id(r.user_id);
   record->set_role(r.role);
-  record->set_causation(r.causation);
-  record->set_correlation(r.correlation);
-  record->set_traceparent(r.traceparent);
+  record->set_causation(std::move(r.causation));
+  record->set_correlation(std::move(r.correlation));
+  record->set_traceparent(std::move(r.traceparent));
   *record->mutable_target() = ref_;
-  *record->mutable_command() = r.command;
-  record->set_idempotency_key(r.idempotency_key);
+  *record->mutable_command() = std::move(r.command);
+  record->set_idempotency_key(std::move(r.idempotency_key));
   record->set_fingerprint(r.fingerprint);
   return record;
 }
@@ -271,29 +272,27 @@ void shell::add_events(std::vector<v1::StreamEvent> events, entity& state, std::
 /// Hands the record to the journal, with a snapshot where one is due. Called when this entity's own events, the last
 /// ones of the record, are folded into the state.
 void shell::hand_over(std::unique_ptr<v1::Record> record, audience tells) {
-  std::shared_ptr<v1::Snapshot> snapshot;
+  if (ref_.kind() == v1::SHOW) tells.changed_show = ref_.group();
   // A large state is saved less often, so that snapshots stay a small part of what is written.
   if (version_ - snapshot_version_ >= std::max(around_.snapshot_every, snapshot_bytes_ / 64)) {
-    snapshot = std::make_shared<v1::Snapshot>();
-    *snapshot->mutable_stream() = ref_;
-    snapshot->set_version(version_);
-    if (const auto due = state_->deadline()) snapshot->set_deadline_ms(to_ms(*due));
-    state_->save(*snapshot);
+    tells.snapshot = std::make_unique<v1::Snapshot>();
+    *tells.snapshot->mutable_stream() = ref_;
+    tells.snapshot->set_version(version_);
+    if (const auto due = state_->deadline()) tells.snapshot->set_deadline_ms(to_ms(*due));
+    state_->save(*tells.snapshot);
     snapshot_version_ = version_;
-    snapshot_bytes_ = snapshot->ByteSizeLong();
+    snapshot_bytes_ = tells.snapshot->ByteSizeLong();
   }
-  auto who = std::make_shared<audience>(std::move(tells));
-  const bool is_show = ref_.kind() == v1::SHOW;
-  around_.journal.hand_over(std::move(record), [who, snapshot, is_show, this_ref = is_show || snapshot ? ref_ : v1::EntityRef{},
-                                                &around = around_](std::optional<log_position> at) {
-    if (is_show) around.show_changed(this_ref.group());
-    if (snapshot) {
-      snapshot->set_index(at->index);
-      if (auto r = around.db.put_derived(store::family::snapshots, {{key_of(this_ref), snapshot->SerializeAsString()}}); !r)
-        around.bug(r.error().detail);
+  auto done = [who = std::make_shared<audience>(std::move(tells)), &around = around_](std::optional<log_position> at) {
+    if (!who->changed_show.empty()) around.show_changed(who->changed_show);
+    if (who->snapshot) {
+      who->snapshot->set_index(at->index);
+      auto stored = around.db.put_derived(store::family::snapshots, {{key_of(who->snapshot->stream()), who->snapshot->SerializeAsString()}});
+      if (!stored) around.bug(stored.error().detail);
     }
     tell(*who, at);
-  });
+  };
+  around_.journal.hand_over(std::move(record), std::move(done));
 }
 
 /// Answers what recorded nothing, after everything that it may rest on.
@@ -305,7 +304,7 @@ void shell::answer_in_order(const request_ptr& r, answer a) {
 bool shell::idle() const { return !tentative_ && waiting_.empty() && postponed_.empty() && parked_.empty(); }
 
 void shell::maybe_retire(retire_check check) {
-  if (idle() && check.version == version_ && around_.entities.forget(ref_, *this)) quit();
+  if (idle() && check.version == version_ && around_.entities.forget(*this)) quit();
 }
 
 }  // namespace usher::actors

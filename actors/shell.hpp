@@ -3,7 +3,7 @@
 
 #include <caf/all.hpp>
 
-#include <deque>
+#include <list>
 
 #include "actors/entity.hpp"
 #include "actors/request.hpp"
@@ -32,6 +32,8 @@ struct audience {
   v1::Outcome outcome;
   std::vector<request_ptr> parked;        ///< get `settled`
   std::optional<settlement> settled;
+  std::unique_ptr<v1::Snapshot> snapshot; ///< stored once the record is on disk
+  std::string changed_show;               ///< empty: none
 };
 
 /// A decision on its way through the entities that must agree to it.
@@ -61,7 +63,9 @@ struct retire_check {
 /// in the order of the journal, so nobody hears of what is not yet durable.
 class shell : public caf::event_based_actor {
  public:
-  shell(caf::actor_config&, surroundings&, v1::EntityRef);
+  /// @param key  hash_of(entity)
+  shell(caf::actor_config&, surroundings&, const v1::EntityRef& entity, const store::short_hash& key);
+  [[nodiscard]] const store::short_hash& key() const { return key_; }
   caf::behavior make_behavior() override;
 
  private:
@@ -80,14 +84,15 @@ class shell : public caf::event_based_actor {
   bool idle() const;
   void maybe_retire(retire_check);
 
-  std::unique_ptr<v1::Record> begin_record(const actors::request&, time_point) const;
+  std::unique_ptr<v1::Record> begin_record(actors::request&, time_point) const;
   void add_events(std::vector<v1::StreamEvent>, entity& state, std::uint64_t& version, v1::Record&) const;
   void begin_slip(slip_ptr, std::vector<v1::StreamEvent>);
   void hand_over(std::unique_ptr<v1::Record>, audience);
   void answer_in_order(const request_ptr&, answer);
 
   surroundings& around_;
-  v1::EntityRef ref_;
+  const v1::EntityRef ref_;
+  const store::short_hash key_;
   std::unique_ptr<entity> state_;
   std::uint64_t version_ = 0;
   std::uint64_t snapshot_version_ = 0;
@@ -95,8 +100,8 @@ class shell : public caf::event_based_actor {
 
   std::unique_ptr<entity> tentative_;      ///< set while a slip is under way
   std::uint64_t tentative_version_ = 0;
-  std::deque<work> waiting_;               ///< behind a slip
-  std::deque<request_ptr> postponed_;      ///< until the state changes
+  std::list<work> waiting_;                ///< behind a slip; unlike a deque, an empty list costs nothing
+  std::vector<request_ptr> postponed_;     ///< until the state changes
   std::vector<request_ptr> parked_;        ///< until the process ends
 };
 

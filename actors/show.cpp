@@ -218,7 +218,7 @@ show_decision open(const v1::EntityRef& ref, const v1::ShowState& s, const v1::O
   v1::ShowEvent e;
   *e.mutable_opened()->mutable_plan() = c.plan();
   e.mutable_opened()->set_at_ms(to_ms(ctx.now));
-  return show_decision::accepted({std::move(e)}, show_outcome(ref, s.version() + 1));
+  return show_decision::accepted(std::move(e), show_outcome(ref, s.version() + 1));
 }
 
 show_decision change(const v1::EntityRef& ref, const v1::ShowState& s, const v1::ChangeShow& c, const context& ctx) {
@@ -228,7 +228,7 @@ show_decision change(const v1::EntityRef& ref, const v1::ShowState& s, const v1:
   v1::ShowEvent e;
   *e.mutable_changed()->mutable_change() = c.change();
   e.mutable_changed()->set_at_ms(to_ms(ctx.now));
-  return show_decision::accepted({std::move(e)}, show_outcome(ref, s.version() + 1));
+  return show_decision::accepted(std::move(e), show_outcome(ref, s.version() + 1));
 }
 
 void merge(v1::ShowPlan& plan, const v1::ShowChange& c) {

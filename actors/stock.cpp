@@ -30,7 +30,7 @@ stock_decision take(const v1::EntityRef& ref, const v1::StockState& s, const v1:
   taken->set_reservation_id(c.reservation_id());
   taken->set_quantity(c.quantity());
   taken->set_capacity(c.capacity());
-  return stock_decision::accepted({std::move(e)});
+  return stock_decision::accepted(std::move(e));
 }
 
 stock_decision sell(const v1::EntityRef& ref, const v1::StockState& s, const v1::SellPlaces& c) {
@@ -39,7 +39,7 @@ stock_decision sell(const v1::EntityRef& ref, const v1::StockState& s, const v1:
   v1::StockEvent e;
   e.mutable_sold()->set_reservation_id(c.reservation_id());
   e.mutable_sold()->set_quantity(c.quantity());
-  return stock_decision::accepted({std::move(e)});
+  return stock_decision::accepted(std::move(e));
 }
 
 stock_decision give_back(const v1::EntityRef& ref, const v1::StockState& s, const v1::ReturnPlaces& c) {
@@ -51,7 +51,7 @@ stock_decision give_back(const v1::EntityRef& ref, const v1::StockState& s, cons
   returned->set_reservation_id(c.reservation_id());
   returned->set_quantity(c.quantity());
   returned->set_sold(c.sold());
-  return stock_decision::accepted({std::move(e)});
+  return stock_decision::accepted(std::move(e));
 }
 
 }  // namespace

@@ -35,7 +35,7 @@ decision<v1::UserEvent> sign_up(const v1::EntityRef& ref, const v1::UserState& s
   signed_up->set_at_ms(to_ms(ctx.now));
   v1::Outcome outcome;
   outcome.mutable_user()->set_user_id(ref.group());
-  return user_decision::accepted({std::move(e)}, std::move(outcome));
+  return user_decision::accepted(std::move(e), std::move(outcome));
 }
 
 }  // namespace

@@ -57,7 +57,7 @@ wallet_decision charge(const v1::WalletState& s, const v1::ChargeWallet& c, std:
   charged->set_balance(*balance);
   charged->set_transaction_id(c.transaction_id());
   charged->set_at_ms(now_ms);
-  return wallet_decision::accepted({std::move(e)}, with_transaction(outcome_of(*balance, now_ms), c.transaction_id()));
+  return wallet_decision::accepted(std::move(e), with_transaction(outcome_of(*balance, now_ms), c.transaction_id()));
 }
 
 wallet_decision use(const v1::WalletState& s, const v1::UseWallet& c, std::int64_t now_ms) {
@@ -72,7 +72,7 @@ wallet_decision use(const v1::WalletState& s, const v1::UseWallet& c, std::int64
   used->set_balance(balance);
   used->set_transaction_id(c.transaction_id());
   used->set_at_ms(now_ms);
-  return wallet_decision::accepted({std::move(e)}, with_transaction(outcome_of(balance, now_ms), c.transaction_id()));
+  return wallet_decision::accepted(std::move(e), with_transaction(outcome_of(balance, now_ms), c.transaction_id()));
 }
 
 wallet_decision refuse(const v1::WalletState& s, const v1::DebitWallet& c, std::int64_t now_ms) {
@@ -82,7 +82,7 @@ wallet_decision refuse(const v1::WalletState& s, const v1::DebitWallet& c, std::
   refused->set_payment_id(c.payment_id());
   refused->set_reservation_id(c.reservation_id());
   refused->set_at_ms(now_ms);
-  return wallet_decision::accepted({std::move(e)}, with_verdict(outcome_of(s.balance(), now_ms), v1::REFUSED));
+  return wallet_decision::accepted(std::move(e), with_verdict(outcome_of(s.balance(), now_ms), v1::REFUSED));
 }
 
 wallet_decision debit(const v1::WalletState& s, const v1::DebitWallet& c, std::int64_t now_ms) {
@@ -105,7 +105,7 @@ wallet_decision debit(const v1::WalletState& s, const v1::DebitWallet& c, std::i
   debited->set_payment_id(c.payment_id());
   debited->set_reservation_id(c.reservation_id());
   debited->set_at_ms(now_ms);
-  return wallet_decision::accepted({std::move(e)}, with_verdict(outcome_of(balance, now_ms), v1::DEBITED));
+  return wallet_decision::accepted(std::move(e), with_verdict(outcome_of(balance, now_ms), v1::DEBITED));
 }
 
 wallet_decision credit(const v1::WalletState& s, const v1::CreditWallet& c, std::int64_t now_ms) {
@@ -124,7 +124,7 @@ wallet_decision credit(const v1::WalletState& s, const v1::CreditWallet& c, std:
   credited->set_payment_id(c.payment_id());
   credited->set_reservation_id(c.reservation_id());
   credited->set_at_ms(now_ms);
-  return wallet_decision::accepted({std::move(e)}, with_verdict(outcome_of(*balance, now_ms), v1::REFUNDED));
+  return wallet_decision::accepted(std::move(e), with_verdict(outcome_of(*balance, now_ms), v1::REFUNDED));
 }
 
 void settle(v1::WalletState& s, const std::string& payment_id, v1::Verdict verdict) {

@@ -553,8 +553,9 @@ void json_writer::quote(std::string_view text) {
 
 json_writer& json_writer::key(std::string_view name) {
   separate();
-  quote(name);
-  out_ += ':';
+  out_ += '"';
+  out_ += name;
+  out_ += "\":";
   needs_comma_ = false;
   return *this;
 }

@@ -66,7 +66,7 @@ class json_writer {
   json_writer& begin_array() { return open('['); }
   json_writer& end_array() { return close(']'); }
 
-  json_writer& key(std::string_view name);
+  json_writer& key(std::string_view name);  ///< a name of ours: nothing in it is escaped
 
   json_writer& value(std::string_view text);
   json_writer& value(const char* text) { return value(std::string_view{text}); }

@@ -77,7 +77,8 @@ void reservations::apply(const v1::Record& record) {
     if (!event.has_reservation()) continue;
     const auto& id = event.stream().name();
     v1::Snapshot stored;
-    const auto row = table_.get(row_key(id)).value();
+    std::optional<std::string> row;
+    if (event.version() > 1) row = table_.get(row_key(id)).value();
     if (row && !stored.ParseFromString(*row)) throw std::runtime_error("a reservation's row cannot be parsed");
     fold(*stored.mutable_reservation(), event.reservation());
     stored.set_version(event.version());

@@ -31,7 +31,7 @@ struct runner_health {
 class runner {
  public:
   struct settings {
-    std::uint64_t flush_every = 8192;     ///< records between two writes of what changed
+    std::uint64_t flush_every = 1024;     ///< records between two writes of what changed: the log waits meanwhile
     std::size_t waiters_max = 65'536;     ///< callbacks that may wait at the same time
   };
   runner();

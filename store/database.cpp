@@ -5,7 +5,9 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/memtablerep.h>
 #include <rocksdb/options.h>
+#include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 
@@ -64,6 +66,7 @@ rocksdb::DBOptions database_options(rocksdb::Env* env) {
   o.allow_fallocate = true;    // a sync of a file that doesn't grow takes a fraction of the time
   o.avoid_flush_during_shutdown = false;
   o.max_background_jobs = 2;
+  o.allow_concurrent_memtable_write = false;  // the vectors below can't, and there are hardly ever two writers
   o.max_total_wal_size = 1ULL << 30;
   o.keep_log_file_num = 4;
   return o;
@@ -77,10 +80,13 @@ rocksdb::ColumnFamilyOptions family_options(family f, const std::shared_ptr<rock
   if (f == family::log) {
     table.block_size = 16 << 10;
     o.write_buffer_size = 64 << 20;
+    o.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(2));  // each partition grows at its end
   } else {
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
-    o.write_buffer_size = 32 << 20;
+    o.write_buffer_size = f == family::views ? 16 << 20 : 8 << 20;
   }
+  // Written all the time and read at start alone: what comes is put at the end, and sorted when the buffer is full.
+  if (f == family::streams || f == family::timers || f == family::idempotency) o.memtable_factory = std::make_shared<rocksdb::VectorRepFactory>();
   o.compression = rocksdb::kLZ4Compression;
   o.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   return o;
@@ -276,14 +282,13 @@ result<void> database::each(family f, std::string_view prefix, std::string_view 
 
 result<void> database::put_derived(family f, const std::vector<row>& rows) {
   if (f == family::log || f == family::meta) bug("log and meta are not derived");
-  rocksdb::WriteBatch batch(0, 0, protection_bytes, 0);
+  rocksdb::WriteBatch batch;
   rocksdb::Status s;
   for (const auto& r : rows) {
     if (s.ok()) s = r.value ? batch.Put(impl_->at(f), slice(r.key), slice(*r.value)) : batch.Delete(impl_->at(f), slice(r.key));
   }
   rocksdb::WriteOptions options;
   options.disableWAL = true;
-  options.protection_bytes_per_key = protection_bytes;
   if (s.ok()) s = impl_->db->Write(options, &batch);
   if (!s.ok()) return failure_of(s, "writing rows");
   return {};

@@ -1,5 +1,5 @@
 #pragma once
-// SHA-256, whole for the chain of the log and cut to 128 bits for the keys of the index.
+// SHA-256 for the chain of the log, and the 128 bits that the index knows entities and keys by.
 
 #include <compare>
 #include <cstdint>
@@ -14,7 +14,7 @@ namespace usher::store {
 /// The 32 bytes of SHA-256.
 std::string sha256(std::string_view bytes);
 
-/// 128 bits of SHA-256: nobody can choose a name or an idempotency key that meets another's.
+/// 128 bits of BLAKE2b (RFC 7693): nobody can choose a name or an idempotency key that meets another's.
 struct short_hash {
   std::uint64_t high = 0;
   std::uint64_t low = 0;
@@ -22,6 +22,7 @@ struct short_hash {
 };
 
 struct short_hash_hasher {
+  using is_avalanching = void;  ///< its bits need no more mixing
   std::size_t operator()(const short_hash& h) const noexcept { return h.low; }
 };
 

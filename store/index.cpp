@@ -10,7 +10,10 @@
 
 #include <google/protobuf/arena.h>
 
+#include <boost/endian/conversion.hpp>
+
 #include <algorithm>
+#include <iterator>
 #include <string>
 #include <utility>
 
@@ -20,7 +23,8 @@ namespace usher::store {
 namespace {
 
 void put(std::string& out, std::uint64_t n) {
-  for (int shift = 56; shift >= 0; shift -= 8) out += static_cast<char>(n >> shift);
+  const auto big_endian = boost::endian::native_to_big(n);
+  out.append(reinterpret_cast<const char*>(&big_endian), sizeof big_endian);
 }
 
 std::uint64_t number_at(std::string_view bytes, std::size_t place) {
@@ -30,7 +34,9 @@ std::uint64_t number_at(std::string_view bytes, std::size_t place) {
 }
 
 std::string row_key(char kind, const short_hash& h) {
-  std::string key{kind};
+  std::string key;
+  key.reserve(17);
+  key += kind;
   put(key, h.high);
   put(key, h.low);
   return key;
@@ -45,9 +51,8 @@ std::string numbers(std::initializer_list<std::uint64_t> all) {
   return out;
 }
 
-void add_checkpoints(std::vector<database::row>& rows, const std::array<std::uint64_t, partition_count>& upto) {
-  for (std::uint32_t p = 0; p != partition_count; ++p)
-    if (upto[p] != 0) rows.push_back({std::string{'c', static_cast<char>(p >> 8), static_cast<char>(p)}, numbers({upto[p]})});
+void add_checkpoints(std::vector<database::row>& rows, const std::map<std::uint32_t, std::uint64_t>& upto) {
+  for (const auto& [p, index] : upto) rows.push_back({std::string{'c', static_cast<char>(p >> 8), static_cast<char>(p)}, numbers({index})});
 }
 
 failure unreadable(std::string_view family) { return {errc::corrupted, "a row of " + std::string{family} + " can't be read"}; }
@@ -112,9 +117,13 @@ void engine_index::move_deadline(const short_hash& key, std::int64_t deadline_ms
   auto& s = streams_[key];
   if (s.deadline_ms == deadline_ms) return;
   if (s.deadline_ms != 0) deadlines_.erase({s.deadline_ms, key});
-  if (deadline_ms != 0) deadlines_.emplace(std::pair{deadline_ms, key}, entity);
   s.deadline_ms = deadline_ms;
-  changed_.deadlines.push_back({key, deadline_ms, deadline_ms != 0 ? std::optional{entity} : std::nullopt});
+  entity_ptr kept;
+  if (deadline_ms != 0) {
+    kept = std::make_shared<const v1::EntityRef>(entity);
+    deadlines_.emplace(std::pair{deadline_ms, key}, kept);
+  }
+  changed_.deadlines.push_back({key, deadline_ms, std::move(kept)});
 }
 
 void engine_index::take_key(const v1::Record& record, const short_hash& key) {
@@ -146,16 +155,23 @@ void engine_index::forget_old_keys() {
   }
 }
 
+/// The record is in the portion as a whole.
+void engine_index::end_record(const v1::Record& record) {
+  ends_[record.partition()] = record.index();
+  changed_.upto[record.partition()] = record.index();
+  forget_old_keys();
+  if (changed_.full()) full_.push_back(std::exchange(changed_, {}));
+}
+
 void engine_index::apply(const v1::Record& record) {
   const auto streams = streams_of(record);  // hashing stays outside of the lock
   const auto key = hash_of_key(record.user_id(), record.idempotency_key());
   const std::lock_guard lock{mutex_};
   expect_next(record);
-  ends_[record.partition()] = record.index();
   take_heads(record, streams);
   take_deadlines(record, streams);
   take_key(record, key);
-  forget_old_keys();
+  end_record(record);
 }
 
 void engine_index::admit(v1::Record& record) {
@@ -168,15 +184,15 @@ void engine_index::admit(v1::Record& record) {
     const auto found = streams_.find(streams[i]);
     record.mutable_events(i)->set_previous_index(found == streams_.end() ? 0 : found->second.index);
   }
-  ends_[record.partition()] = record.index();
   take_heads(record, streams);
   take_deadlines(record, streams);
   take_key(record, key);
-  forget_old_keys();
+  end_record(record);
 }
 
-stream_head engine_index::head(const v1::EntityRef& ref) const {
-  const auto key = hash_of(ref);
+stream_head engine_index::head(const v1::EntityRef& ref) const { return head(hash_of(ref)); }
+
+stream_head engine_index::head(const short_hash& key) const {
   const std::lock_guard lock{mutex_};
   const auto found = streams_.find(key);
   return found == streams_.end() ? stream_head{} : stream_head{found->second.version, found->second.index};
@@ -194,7 +210,7 @@ std::vector<engine_index::due> engine_index::due_at(time_point now, std::size_t 
   const std::lock_guard lock{mutex_};
   for (const auto& [when, entity] : deadlines_) {
     if (when.first > to_ms(now) || all.size() == limit) break;
-    all.push_back({from_ms(when.first), entity});
+    all.push_back({from_ms(when.first), *entity});
   }
   return all;
 }
@@ -255,11 +271,11 @@ result<void> engine_index::catch_up(const database& db, std::uint32_t partition,
       broken = failure{errc::corrupted, "partition " + std::to_string(partition) + " has a wrong record at " + std::to_string(index)};
       return false;
     }
-    ends_[partition] = index;
     const auto streams = streams_of(record);
     if (index > c.streams[partition]) take_heads(record, streams);
     if (index > c.timers[partition]) take_deadlines(record, streams);
     if (index > c.keys[partition]) take_key(record, hash_of_key(record.user_id(), record.idempotency_key()));
+    end_record(record);
     return true;
   });
   if (broken) return *broken;
@@ -302,20 +318,16 @@ result<void> engine_index::write(database& db, const changes& c) {
 }
 
 result<void> engine_index::flush(database& db) {
-  // Two rounds at most: what the last call left behind, then what came since.
-  for (int round = 0; round != 2; ++round) {
-    const bool left_behind = frozen_.has_value();
-    if (!left_behind) {
-      const std::lock_guard lock{mutex_};
-      if (changed_.empty()) return {};
-      changed_.upto = ends_;
-      frozen_ = std::exchange(changed_, {});
-    }
-    for (std::uint32_t p = 0; p != partition_count; ++p)
-      if (db.durable_end(p) < frozen_->upto[p]) return {};
-    if (auto written = write(db, *frozen_); !written) return written;
-    frozen_.reset();
-    if (!left_behind) return {};
+  {
+    const std::lock_guard lock{mutex_};
+    std::move(full_.begin(), full_.end(), std::back_inserter(frozen_));
+    full_.clear();
+    if (!changed_.empty()) frozen_.push_back(std::exchange(changed_, {}));
+  }
+  const auto durable = [&db](const auto& end) { return db.durable_end(end.first) >= end.second; };
+  while (!frozen_.empty() && std::ranges::all_of(frozen_.front().upto, durable)) {
+    if (auto written = write(db, frozen_.front()); !written) return written;
+    frozen_.pop_front();
   }
   return {};
 }

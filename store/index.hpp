@@ -1,13 +1,14 @@
 #pragma once
 // What the engine itself looks up: where streams stand, idempotency keys, due deadlines. Derived from the log, in memory at once.
 
+#include <boost/unordered/unordered_flat_map.hpp>
+
 #include <array>
 #include <chrono>
 #include <deque>
 #include <map>
 #include <mutex>
 #include <optional>
-#include <unordered_map>
 #include <vector>
 
 #include "store/database.hpp"
@@ -39,6 +40,7 @@ class engine_index {
   void admit(v1::Record&);
 
   stream_head head(const v1::EntityRef&) const;
+  stream_head head(const short_hash& of_entity) const;
   std::optional<known_key> find_key(std::string_view user_id, std::string_view key) const;
 
   struct due { time_point at; v1::EntityRef entity; };
@@ -53,13 +55,15 @@ class engine_index {
   /// @error corrupted  a row can't be read, or the log ends before what was derived from it: it has lost synced records
   /// Cost: about a second per million records that were not flushed.
   result<void> load(const database&);
-  /// Writes the rows that changed since the last flush, with the checkpoint, per family in one batch. What the log
-  /// doesn't hold durably yet waits for the next call, so that no row is ever ahead of the log. For one thread at a
-  /// time; the index stays usable meanwhile.
+  /// Writes the rows that changed since the last flush, portion by portion, each with its checkpoints and per family in
+  /// one batch; small ones, for the log waits while RocksDB takes one in. What the log doesn't hold durably yet waits
+  /// for the next call, so that no row is ever ahead of the log. For one thread at a time; the index stays usable
+  /// meanwhile.
   result<void> flush(database&);
 
  private:
   using ends = std::array<std::uint64_t, partition_count>;
+  using entity_ptr = std::shared_ptr<const v1::EntityRef>;
 
   struct stream {
     std::uint64_t version = 0;
@@ -70,16 +74,17 @@ class engine_index {
     known_key known;
     std::int64_t at_ms = 0;
   };
-  /// What to write at the next flush, in the order in which it happened.
+  /// A portion of what to write, in the order in which it happened: that of some records, each as a whole.
   struct changes {
     struct head_change { short_hash key; stream_head head; };
-    struct deadline_change { short_hash key; std::int64_t at_ms; std::optional<v1::EntityRef> entity; };
+    struct deadline_change { short_hash key; std::int64_t at_ms; entity_ptr entity; };  // null: no deadline any more
     struct key_change { short_hash key; std::optional<remembered> value; };
     std::vector<head_change> heads;
     std::vector<deadline_change> deadlines;
     std::vector<key_change> keys;
-    ends upto{};
-    bool empty() const { return heads.empty() && deadlines.empty() && keys.empty(); }
+    std::map<std::uint32_t, std::uint64_t> upto;  ///< by partition, of those that changed
+    bool empty() const { return upto.empty() && keys.empty(); }
+    bool full() const { return heads.size() >= 1024; }
   };
   /// How far each family's rows go.
   struct checkpoints {
@@ -96,21 +101,23 @@ class engine_index {
   void move_deadline(const short_hash&, std::int64_t deadline_ms, const v1::EntityRef&);
   void remember(const short_hash&, const remembered&);
   void forget_old_keys();
+  void end_record(const v1::Record&);
 
   result<checkpoints> load_rows(const database&);
   result<void> catch_up(const database&, std::uint32_t partition, const checkpoints&);
   static result<void> write(database&, const changes&);
 
   mutable std::mutex mutex_;
-  std::unordered_map<short_hash, stream, short_hash_hasher> streams_;
-  std::map<std::pair<std::int64_t, short_hash>, v1::EntityRef> deadlines_;
-  std::unordered_map<short_hash, remembered, short_hash_hasher> keys_;
+  boost::unordered_flat_map<short_hash, stream, short_hash_hasher> streams_;
+  std::map<std::pair<std::int64_t, short_hash>, entity_ptr> deadlines_;
+  boost::unordered_flat_map<short_hash, remembered, short_hash_hasher> keys_;
   std::deque<std::pair<std::int64_t, short_hash>> keys_by_time_;
   std::int64_t latest_ms_ = 0;
   ends ends_{};
   changes changed_;
+  std::deque<changes> full_;  // portions that grow no more
 
-  std::optional<changes> frozen_;  // the flushing thread's own: changes that the log may not hold durably yet
+  std::deque<changes> frozen_;  // the flushing thread's own: taken over, and not yet written
 };
 
 }  // namespace usher::store
