@@ -44,9 +44,9 @@ constexpr std::chrono::seconds housekeeping_every{1};
 constexpr std::chrono::seconds quiet_within{10};  // actors that were told to end
 constexpr std::size_t default_body_limit = http::route_options{}.body_limit_bytes;
 
-/// 0 stands for half of the processors.
+/// 0 stands for as many as there are processors.
 std::size_t threads_of(std::uint32_t setting) {
-  return setting != 0 ? setting : std::max(1u, std::thread::hardware_concurrency() / 2);
+  return setting != 0 ? setting : std::max(1u, std::thread::hardware_concurrency());
 }
 
 class system_config : public caf::actor_system_config {
@@ -229,11 +229,12 @@ void node::impl::make_http() {
   bridge = std::make_unique<http::bridge>(*io, *router);
   secrets = std::make_unique<http::passwords>(http::password_settings{});
   engine = std::unique_ptr<http::engine>(
-      new http::engine{*bridge, runner, *shows, *access, *secrets, clock, engine_settings_of(config), {}});
+      new http::engine{*bridge, runner, *shows, *access, *secrets, clock, engine_settings_of(config), *db, {}});
   routes = std::make_unique<http::router>(routes_of(*engine, config));
   metrics = std::make_unique<http::metrics>(*routes);
   watch();
   feeds = std::make_unique<http::feeds>(*engine, *io);
+  engine->feeds = feeds.get();
   runner.on_applied([this](const v1::Record& r) { feeds->applied(r); });
   server = std::make_unique<http::server>(
       *io, server_settings_of(config),
@@ -280,9 +281,15 @@ void node::impl::run_io() {
 }
 
 void node::impl::keep_house() {
+  const std::chrono::seconds passivate_after{config.passivate_after_seconds()};
+  const auto look_every = std::max(passivate_after / 10, std::chrono::seconds{1});
+  auto next_look = std::chrono::steady_clock::now();
   std::unique_lock lock{housekeeping_mutex};
   while (!housekeeping_ends.wait_for(lock, housekeeping_every, [this] { return housekeeping_over; })) {
-    entities->passivate(clock.now() - std::chrono::seconds{config.passivate_after_seconds()});
+    if (const auto now = std::chrono::steady_clock::now(); now >= next_look) {
+      entities->passivate(clock.now() - passivate_after);
+      next_look = now + look_every;
+    }
     if (auto flushed = index.flush(*db); !flushed) return fail(flushed.error());
   }
 }

@@ -5,6 +5,8 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <atomic>
+
 namespace usher::http {
 
 namespace asio = boost::asio;
@@ -35,27 +37,53 @@ bridge::~bridge() = default;
 asio::awaitable<answer> bridge::ask(actors::request_ptr r, std::chrono::milliseconds wait) {
   return asio::async_initiate<const asio::use_awaitable_t<>, void(answer)>(
       [this, r, wait](auto handler) {
-        auto p = std::make_shared<pending>(std::move(handler));
-        p->request = r;
-        p->wait = wait;
-        r->reply = [this, p](answer a) { answered(p, std::move(a)); };
-        await(p);
-        router_.send(r);
+        begin(std::make_shared<pending>(std::move(handler)), r, wait);
       },
       asio::use_awaitable);
 }
 
-asio::awaitable<bool> bridge::reached(projections::runner& views, log_position at, std::chrono::milliseconds wait) {
-  if (views.reached(at)) co_return true;
-  auto a = co_await asio::async_initiate<const asio::use_awaitable_t<>, void(answer)>(
-      [this, &views, at, wait](auto handler) {
-        auto p = std::make_shared<pending>(std::move(handler));
-        p->wait = wait;
-        await(p);
-        if (!views.when_reached(at, [this, p] { answered(p, {}); }))
-          answered(p, actors::rejected(v1::BUSY, "Too many readers wait."));
+asio::awaitable<std::vector<answer>> bridge::ask_all(std::vector<actors::request_ptr> all, std::chrono::milliseconds wait) {
+  return asio::async_initiate<const asio::use_awaitable_t<>, void(std::vector<answer>)>(
+      [this, all, wait](auto handler) {
+        struct gathering {
+          decltype(handler) resume;
+          std::vector<answer> answers;
+          std::atomic<std::size_t> missing;
+        };
+        auto g = std::shared_ptr<gathering>(new gathering{std::move(handler), std::vector<answer>(all.size()), all.size()});
+        for (std::size_t i = 0; i < all.size(); ++i) {
+          auto one = [this, g, i](answer a) {
+            g->answers[i] = std::move(a);
+            if (--g->missing > 0) return;
+            asio::dispatch(asio::get_associated_executor(g->resume, io_.get_executor()),
+                           [g] { std::move(g->resume)(std::move(g->answers)); });
+          };
+          begin(std::make_shared<pending>(std::move(one)), all[i], wait);
+        }
       },
       asio::use_awaitable);
+}
+
+void bridge::begin(const pending_ptr& p, const actors::request_ptr& r, std::chrono::milliseconds wait) {
+  p->request = r;
+  p->wait = wait;
+  r->reply = [this, p](answer a) { answered(p, std::move(a)); };
+  await(p);
+  router_.send(r);
+}
+
+asio::awaitable<bool> bridge::reached(projections::runner& views, log_position at, std::chrono::milliseconds wait) {
+  if (views.reached(at)) co_return true;
+  std::optional<projections::runner::waiter_id> waiter;
+  auto start = [this, &views, &waiter, at, wait](auto handler) {
+    auto p = std::make_shared<pending>(std::move(handler));
+    p->wait = wait;
+    await(p);
+    waiter = views.when_reached(at, [this, p] { answered(p, {}); });
+    if (!waiter) answered(p, actors::rejected(v1::BUSY, "Too many readers wait."));
+  };
+  const auto a = co_await asio::async_initiate<const asio::use_awaitable_t<>, void(answer)>(start, asio::use_awaitable);
+  if (a.rejection && waiter) views.forget(*waiter);
   co_return !a.rejection;
 }
 

@@ -29,6 +29,9 @@ class bridge {
   /// was decided gets as long again to become durable, then the answer is OUTCOME_UNKNOWN.
   boost::asio::awaitable<actors::answer> ask(actors::request_ptr, std::chrono::milliseconds wait);
 
+  /// The same for several commands (at least one) at once. @return the answers in the commands' order, when all are there
+  boost::asio::awaitable<std::vector<actors::answer>> ask_all(std::vector<actors::request_ptr>, std::chrono::milliseconds wait);
+
   /// Waits until every read model has seen `at`. @return false where `wait` was not enough
   boost::asio::awaitable<bool> reached(projections::runner&, log_position at, std::chrono::milliseconds wait);
 
@@ -40,6 +43,7 @@ class bridge {
   using pending_ptr = std::shared_ptr<pending>;
   using by_deadline = std::multimap<std::chrono::steady_clock::time_point, pending_ptr>;
 
+  void begin(const pending_ptr&, const actors::request_ptr&, std::chrono::milliseconds wait);
   void await(pending_ptr);
   void answered(const pending_ptr&, actors::answer);
   void drain();

@@ -1,6 +1,8 @@
 #pragma once
 // What the HTTP side needs of the rest of the node.
 
+#include <boost/asio/thread_pool.hpp>
+
 #include <atomic>
 
 #include "actors/show_directory.hpp"
@@ -8,6 +10,7 @@
 #include "http/bridge.hpp"
 #include "http/passwords.hpp"
 #include "http/router.hpp"
+#include "http/websocket.hpp"
 #include "projections/runner.hpp"
 
 namespace usher::http {
@@ -27,8 +30,12 @@ struct engine {
   passwords& secrets;
   const wall_clock& clock;
   engine_settings settings;
+  const store::database& log;                             ///< for what is read of the past
   std::function<std::string()> metrics_text;              ///< the Prometheus exposition
+  socket_handler* feeds = nullptr;                        ///< set before the server listens
   std::atomic<bool> stopping{false};                      ///< /readyz says no from now on
+  std::atomic<std::size_t> histories_waiting{0};
+  asio::thread_pool histories{1};                         ///< folds the log for reads of the past, off the I/O threads
 };
 
 /// The route table: every endpoint of the interface. `e` outlives it.

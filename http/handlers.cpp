@@ -61,11 +61,12 @@ asio::awaitable<void> wait_for_position(engine& e, request_context& ctx) {
   if (!caught_up) throw refuse(v1::BUSY, "The read models have not reached that position yet.");
 }
 
-reply guarded(engine& e, const handler& inner, request_context& ctx) {
+template <class Handler, class... Exchange>
+reply guarded(engine& e, const Handler& inner, request_context& ctx, Exchange&... peer) {
   v1::Rejection rejection;
   try {
     if (ctx.method == method::get) co_await wait_for_position(e, ctx);
-    co_return co_await inner(ctx);
+    co_return co_await inner(ctx, peer...);
   } catch (refusal& r) {
     rejection = std::move(r.rejection);
   }
@@ -75,8 +76,13 @@ reply guarded(engine& e, const handler& inner, request_context& ctx) {
 }  // namespace
 
 void add(rows& table, engine& e, method m, std::string pattern, route_options options, handler inner) {
-  table.push_back({m, std::move(pattern), options,
-                   [&e, inner = std::move(inner)](request_context& ctx) { return guarded(e, inner, ctx); }});
+  handler outer = [&e, inner = std::move(inner)](request_context& ctx) { return guarded(e, inner, ctx); };
+  table.push_back({m, std::move(pattern), options, std::move(outer)});
+}
+
+void add_streaming(rows& table, engine& e, method m, std::string pattern, route_options options, streaming_handler inner) {
+  streaming_handler outer = [&e, inner = std::move(inner)](request_context& ctx, exchange& peer) { return guarded(e, inner, ctx, peer); };
+  table.push_back({m, std::move(pattern), options, std::move(outer)});
 }
 
 std::string user_of(const request_context& ctx, const std::string& named) {
@@ -142,8 +148,8 @@ response answered(unsigned status, const actors::answer& a, std::string body) {
   return r;
 }
 
-response with_etag(const request_context& ctx, std::uint64_t version, std::string body) {
-  auto tag = "\"v" + std::to_string(version) + '"';
+response with_etag(const request_context& ctx, std::string tag, std::string body) {
+  tag = '"' + tag + '"';
   if (const auto known = ctx.header("If-None-Match"); known && (*known == "*" || known->find(tag) != std::string_view::npos)) {
     response r;
     r.status = 304;
@@ -154,6 +160,10 @@ response with_etag(const request_context& ctx, std::uint64_t version, std::strin
   return json_response(200, std::move(body)).with("ETag", std::move(tag));
 }
 
+response with_etag(const request_context& ctx, std::uint64_t version, std::string body) {
+  return with_etag(ctx, "v" + std::to_string(version), std::move(body));
+}
+
 std::uint64_t if_match(const request_context& ctx) {
   const auto tag = ctx.header("If-Match");
   if (!tag) throw refuse(v1::PRECONDITION_REQUIRED, "Send If-Match with the ETag of what you saw.");
@@ -162,7 +172,7 @@ std::uint64_t if_match(const request_context& ctx) {
   const auto well_formed = [&] {
     if (tag->size() < 4 || !tag->starts_with("\"v") || !tag->ends_with('"')) return false;
     const auto [stopped, error] = std::from_chars(tag->data() + 2, end - 1, version);
-    return error == std::errc{} && stopped == end - 1;
+    return error == std::errc{} && (stopped == end - 1 || *stopped == '.');
   };
   if (!well_formed())
     throw refuse_field(v1::INVALID_REQUEST, "If-Match", "It has to be an ETag like \"v3\".");

@@ -32,6 +32,8 @@ refusal refuse_field(v1::Code, std::string field, std::string detail);
 
 /// A row whose handler may throw `refusal`; a read waits for `Min-Log-Position` first.
 void add(rows&, engine&, method, std::string pattern, route_options, handler);
+/// The same for a long body or a long answer.
+void add_streaming(rows&, engine&, method, std::string pattern, route_options, streaming_handler);
 
 /// The body as a message; an empty body is an empty message. Throws refusal (INVALID_REQUEST, naming the fields).
 template <class Message>
@@ -65,9 +67,12 @@ asio::awaitable<void> seen(engine&, const request_context&, const actors::answer
 /// 2xx with `Log-Position` and `Idempotency-Replayed` where they apply.
 response answered(unsigned status, const actors::answer&, std::string body);
 
-/// With `ETag: "v<version>"`; 304 where `If-None-Match` names it.
+/// With an ETag; 304 where `If-None-Match` names it.
+response with_etag(const request_context&, std::string tag, std::string body);
+/// The same with `"v<version>"`.
 response with_etag(const request_context&, std::uint64_t version, std::string body);
-/// The version that `If-Match` names. Throws refusal: PRECONDITION_REQUIRED without, INVALID_REQUEST for another form.
+/// The version that `If-Match` names; what follows it after a dot, which tells pictures of one version apart, is left out.
+/// Throws refusal: PRECONDITION_REQUIRED without, INVALID_REQUEST for another form.
 std::uint64_t if_match(const request_context&);
 
 /// `?limit=` (1 to 200, 50 by default). Throws refusal.

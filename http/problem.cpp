@@ -71,6 +71,7 @@ response written(const problem_kind& kind, const v1::Rejection& rejection, std::
     }
     json.end_array();
   }
+  if (!rejection.link().empty()) json.member("link", rejection.link());
   json.end_object();
   auto out = json_response(kind.status, std::move(body));
   out.content_type = "application/problem+json";

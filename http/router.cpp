@@ -236,7 +236,7 @@ router::router(std::vector<route> routes) : routes_{std::move(routes)}, root_{st
   for (std::size_t i = 0; i < routes_.size(); ++i) {
     const auto& row = routes_[i];
     std::string_view rest = row.pattern;
-    if (!rest.starts_with('/') || row.method == method::other || !row.handler) bug("not a route", row.pattern);
+    if (!rest.starts_with('/') || row.method == method::other || std::visit([](const auto& h) { return !h; }, row.handler)) bug("not a route", row.pattern);
     rest.remove_prefix(1);
     node* at = root_.get();
     bool takes_rest = false;

@@ -97,6 +97,24 @@ class request_context {
 /// A rejection is an answer (problem.hpp), never an exception.
 using handler = std::function<asio::awaitable<response>(request_context&)>;
 
+/// A body that comes, and an answer that leaves, piece by piece, in memory that does not grow with either. On the strand.
+class exchange {
+ public:
+  virtual ~exchange() = default;
+
+  /// The next piece of the body, valid until the next call; empty at the body's end.
+  /// Throws boost::system::system_error where the peer is gone, too slow, or sends what is no HTTP.
+  virtual asio::awaitable<std::string_view> read() = 0;
+  /// Sends a piece of the answer; the first call sends the head before it, with `type` and status 200.
+  /// @return false where the peer is gone or takes nothing: end
+  virtual asio::awaitable<bool> write(std::string_view type, std::string_view piece) = 0;
+  /// Unique among the connections of this process.
+  [[nodiscard]] virtual std::uint64_t connection_id() const = 0;
+};
+
+/// A handler of a long body or a long answer. What it returns is answered where it has written nothing, else ignored.
+using streaming_handler = std::function<asio::awaitable<response>(request_context&, exchange&)>;
+
 /// Who may call a route.
 enum class access : std::uint8_t {
   anyone,     ///< no token needed; one that is valid sets `caller`, one that isn't is ignored
@@ -116,7 +134,7 @@ struct route {
   http::method method;
   std::string pattern;  ///< without /v1: every path is served with and without it
   route_options options;
-  http::handler handler;
+  std::variant<http::handler, streaming_handler> handler;  ///< a streaming one reads its body itself: no limit, any content type
 };
 
 /// Finds the row for a request. Immutable after it is made, so any thread may ask it. Words win over parameters.

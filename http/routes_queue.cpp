@@ -1,6 +1,7 @@
 // The queue: joining, watching one's place, leaving.
 
 #include "events/api.pb.h"
+#include "http/event_stream.hpp"
 #include "http/handlers.hpp"
 #include "http/tickets.hpp"
 
@@ -56,7 +57,7 @@ projections::ticket_view ticket_of(engine& e, request_context& ctx) {
   const auto now = e.clock.now();
   const auto claims = e.access.verify(token, purpose::queue, now);
   if (!claims) throw refuse(v1::UNAUTHENTICATED, "The queue's token is not valid.");
-  if (!ctx.caller->may_act_for(claims->user_id)) throw refuse(v1::FORBIDDEN, "The queue's token is somebody else's.");
+  if (ctx.caller && !ctx.caller->may_act_for(claims->user_id)) throw refuse(v1::FORBIDDEN, "The queue's token is somebody else's.");
   auto ticket = e.views.views().queues.by_ticket(claims->ticket_id, now);
   if (!ticket) throw refuse(v1::NOT_FOUND, "There is no such ticket.");
   return std::move(*ticket);
@@ -96,6 +97,21 @@ reply leave(engine& e, request_context& ctx) {
   co_return answer;
 }
 
+/// The queue's token is enough here: a browser's EventSource sends no header, and whoever has the token has the ticket.
+reply stream(engine& e, request_context& ctx, exchange& peer) {
+  const auto ticket = ticket_of(e, ctx);
+  const auto executor = co_await asio::this_coro::executor;
+  const principal watcher{ticket.user_id, role::user, time_point::max()};
+  const auto events = std::make_shared<event_stream>(executor, *e.feeds, peer.connection_id(), watcher);
+  std::string subscribe;
+  json_writer{subscribe}.begin_object().member("op", "subscribe").member("channel", "queue:" + ticket.ticket_id).end_object();
+  e.feeds->opened(events);
+  e.feeds->message(events, subscribe);
+  co_await events->serve(peer);
+  e.feeds->closed(events);
+  co_return response{};
+}
+
 }  // namespace
 
 void write_ticket_status(json_writer& json, const engine& e, const projections::ticket_view& t) {
@@ -113,6 +129,8 @@ void add_queue_routes(rows& table, engine& e) {
   add(table, e, method::post, "/queue/token", {}, [&e](request_context& c) { return join(e, c); });
   add(table, e, method::get, "/queue/status", {}, [&e](request_context& c) { return status(e, c); });
   add(table, e, method::post, "/queue/status", {}, [&e](request_context& c) { return status(e, c); });
+  add_streaming(table, e, method::get, "/queue/stream", {.who = access::anyone},
+                [&e](request_context& c, exchange& x) { return stream(e, c, x); });
   add(table, e, method::delete_, "/queue/token", {}, [&e](request_context& c) { return leave(e, c); });
 }
 

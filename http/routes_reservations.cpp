@@ -14,6 +14,12 @@ const std::string& show_named(const v1::ReserveBody& b) {
   return !b.show_id().empty() ? b.show_id() : !b.concert_id().empty() ? b.concert_id() : b.event_id();
 }
 
+refusal to_the_queue(std::string detail) {
+  auto r = refuse(v1::ADMISSION_REQUIRED, std::move(detail));
+  r.rejection.set_link("/queue/token");
+  return r;
+}
+
 /// A show with a queue sells only to whoever it has admitted: the token must be for this person and this show.
 void check_admission(engine& e, const request_context& ctx, const actors::terms& terms, const std::string& show_id,
                      const std::string& user_id) {
@@ -21,11 +27,10 @@ void check_admission(engine& e, const request_context& ctx, const actors::terms&
   const auto token = ctx.header("Queue-Token");
   const auto claims = token ? e.access.verify(*token, purpose::admission, e.clock.now()) : std::nullopt;
   if (!claims || claims->show_id != show_id || claims->user_id != user_id)
-    throw refuse(v1::ADMISSION_REQUIRED,
-                 "This show has a queue: POST /queue/token, wait to be admitted, and send the admission's token as Queue-Token.");
+    throw to_the_queue("This show has a queue: POST /queue/token, wait to be admitted, and send the admission's token as Queue-Token.");
   const auto ticket = e.views.views().queues.by_ticket(claims->ticket_id, e.clock.now());
   if (!ticket || ticket->status != projections::ticket_status::admitted)
-    throw refuse(v1::ADMISSION_REQUIRED, "The ticket of this admission has left the queue; join again.");
+    throw to_the_queue("The ticket of this admission has left the queue; join again.");
 }
 
 v1::PlaceReservation wish_of(const engine& e, const v1::ReserveBody& body, const std::string& show_id) {

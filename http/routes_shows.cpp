@@ -2,9 +2,13 @@
 
 #include <boost/json/value.hpp>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
 #include "events/seating_plan.hpp"
 #include "http/bodies.hpp"
 #include "http/handlers.hpp"
+#include "projections/as_of.hpp"
 
 namespace usher::http {
 namespace {
@@ -77,7 +81,9 @@ reply change_show(engine& e, request_context& ctx) {
 
 reply show_one(engine& e, request_context& ctx) {
   const auto show = show_of(e, ctx.path_param("id"));
-  co_return with_etag(ctx, show.version, body_of_show(show));
+  // Its counts change without a change of the show itself.
+  const auto seats = e.views.views().seat_map.totals(show.show_id);
+  co_return with_etag(ctx, "v" + std::to_string(show.version) + '.' + std::to_string(seats ? seats->version : 0), body_of_show(show));
 }
 
 /// The milliseconds of a day, from `YYYY-MM-DD` in UTC. Throws refusal.
@@ -141,8 +147,8 @@ std::size_t seat_cursor(const request_context& ctx, std::size_t size) {
   return at;
 }
 
-std::string list_body(const engine& e, const request_context& ctx, const projections::show_seats& seats) {
-  const auto plan = e.views.views().shows.plan(seats.show_id);  // with the prices of now
+/// @param plan  with the prices of the moment
+std::string list_body(const request_context& ctx, const projections::show_seats& seats, const v1::ShowPlan& plan) {
   const auto begin = seat_cursor(ctx, seats.seating->size());
   const auto end = std::min(begin + limit_of(ctx), seats.seating->size());
   std::string out;
@@ -151,11 +157,11 @@ std::string list_body(const engine& e, const request_context& ctx, const project
   writer.begin_object().key("items").begin_array();
   for (auto i = begin; i < end; ++i) {
     const auto seat = seats.seating->at(i);
-    const auto& section = plan->sections(static_cast<int>(seat.section));
+    const auto& section = plan.sections(static_cast<int>(seat.section));
     writer.begin_object().member("seat", seat.name).member("section", section.name())
         .member("row", section.rows(static_cast<int>(seat.row)).name()).member("number", seat.number);
     if (seat.tier != layout::no_tier)
-      writer.member("tier", plan->tiers(seat.tier).name()).member("price", plan->tiers(seat.tier).price());
+      writer.member("tier", plan.tiers(seat.tier).name()).member("price", plan.tiers(seat.tier).price());
     writer.member("status", v1::SeatPhase_Name(seats.phase(i))).end_object();
   }
   writer.end_array();
@@ -164,12 +170,61 @@ std::string list_body(const engine& e, const request_context& ctx, const project
   return out;
 }
 
+/// `?asOf=`: a time (RFC 3339), a Log-Position of the show's, or a version that this path answered. Throws refusal.
+projections::moment moment_of(std::string_view text, const std::string& show_id) {
+  projections::moment out;
+  std::uint64_t version = 0;
+  const auto* end = text.data() + text.size();
+  if (const auto time = from_rfc3339(std::string{text})) {
+    out.at_ms = to_ms(*time);
+  } else if (const auto at = position_from_token(text); at && at->partition == partition_of(show_id)) {
+    out.index = at->index;
+  } else if (const auto [stopped, error] = std::from_chars(text.data(), end, version); error == std::errc{} && stopped == end) {
+    out.index = version;
+  } else {
+    throw refuse_field(v1::INVALID_REQUEST, "asOf", "It has to be a time like 2026-05-31T10:00:03.250Z, or a version or Log-Position of this show.");
+  }
+  return out;
+}
+
+/// Folds of the past that may wait for their turn.
+constexpr std::size_t histories_max = 16;
+
+asio::awaitable<result<std::optional<projections::seats_then>>> fold(const engine& e, std::string show_id, projections::moment until) {
+  co_return projections::seats_as_of(e.log, show_id, until);
+}
+
+asio::awaitable<projections::seats_then> seats_then(engine& e, std::string show_id, projections::moment until) {
+  const struct place_in_line {
+    std::atomic<std::size_t>& waiting;
+    const std::size_t before = waiting++;
+    ~place_in_line() { --waiting; }
+  } place{e.histories_waiting};
+  if (place.before >= histories_max) throw refuse(v1::BUSY, "Too many read the past.");
+  auto work = fold(e, std::move(show_id), until);
+  auto folded = co_await asio::co_spawn(e.histories, std::move(work), asio::use_awaitable);
+  auto then = value_of(std::move(folded));
+  if (!then) throw refuse(v1::NOT_FOUND, "There was no such show then.");
+  co_return std::move(*then);
+}
+
+reply show_seats_then(engine& e, request_context& ctx, std::string_view format) {
+  const std::string show_id{ctx.path_param("id")};
+  const auto until = moment_of(*ctx.query_param("asOf"), show_id);
+  const auto then = co_await seats_then(e, show_id, until);
+  co_return json_response(200, format == "bitset" ? bitset_body(*then.seats) : list_body(ctx, *then.seats, *then.plan));
+}
+
 reply show_seat_map(engine& e, request_context& ctx) {
+  const auto format = ctx.query_param("format").value_or("list");
+  if (format != "list" && format != "bitset") throw refuse_field(v1::INVALID_REQUEST, "format", "It has to be list or bitset.");
+  if (ctx.query_param("asOf")) co_return co_await show_seats_then(e, ctx, format);
   const auto seats = e.views.views().seat_map.find(ctx.path_param("id"));
   if (!seats) throw refuse(v1::NOT_FOUND, "There is no such show.");
-  const auto format = ctx.query_param("format").value_or("list");
-  if (format == "list") co_return with_etag(ctx, seats->version, list_body(e, ctx, *seats));
-  if (format != "bitset") throw refuse_field(v1::INVALID_REQUEST, "format", "It has to be list or bitset.");
+  if (format == "list") {
+    const auto show = show_of(e, seats->show_id);  // whose prices may change while its seats don't
+    co_return with_etag(ctx, "v" + std::to_string(seats->version) + '.' + std::to_string(show.version), list_body(ctx, *seats, *show.plan));
+  }
   auto r = with_etag(ctx, seats->version, {});
   // The body is kept with the picture and shared by all who read it.
   if (r.status == 200) r.body = std::shared_ptr<const std::string>(seats, &seats->body(bitset_body));

@@ -1,21 +1,10 @@
 // Users: signing up, logging in, and what belongs to a user.
 
 #include "http/bodies.hpp"
-#include "http/handlers.hpp"
-
-#include "events/api.pb.h"
+#include "http/sign_up.hpp"
 
 namespace usher::http {
 namespace {
-
-void check(const v1::SignUpBody& body) {
-  if (body.name().empty() || body.name().size() > 200) throw refuse_field(v1::VALIDATION_FAILED, "name", "It has to be 1 to 200 bytes.");
-  const auto at = body.email().find('@');
-  if (at == std::string::npos || at == 0 || at + 1 == body.email().size() || body.email().size() > 254)
-    throw refuse_field(v1::VALIDATION_FAILED, "email", "It has to be an e-mail address of at most 254 bytes.");
-  if (body.has_password() && (body.password().size() < 8 || body.password().size() > 1024))
-    throw refuse_field(v1::VALIDATION_FAILED, "password", "It has to be 8 to 1,024 bytes.");
-}
 
 /// The token follows from the user and the time of signing up, so that a repeated request gets the same body.
 std::string token_for(const engine& e, const std::string& user_id, time_point from) {
@@ -23,23 +12,11 @@ std::string token_for(const engine& e, const std::string& user_id, time_point fr
 }
 
 reply sign_up(engine& e, request_context& ctx) {
-  const auto body = body_of<v1::SignUpBody>(ctx);
-  check(body);
+  auto body = body_of<v1::SignUpBody>(ctx);
   if (!e.settings.open_sign_up && (!ctx.caller || ctx.caller->role == role::user))
     throw refuse(v1::FORBIDDEN, "Signing up is not open here; a service has to do it.");
   const auto user_id = make_user_id(body.email());
-  // The password stays out of the fingerprint: that is stored, and it is easy to guess against.
-  auto r = make_request(ctx, user_ref(user_id), body.name() + '\n' + body.email());
-  if (r->user_id.empty()) r->user_id = user_id;
-  auto* command = r->command.mutable_user()->mutable_sign_up();
-  command->set_name(body.name());
-  command->set_email(body.email());
-  if (body.has_password()) {
-    std::string password = body.password();
-    auto hash = co_await e.secrets.hash(std::move(password));
-    if (!hash) throw refuse(v1::BUSY, "Too many passwords are being hashed.");
-    command->set_password_hash(std::move(*hash));
-  }
+  const auto r = co_await sign_up_request(e, ctx, std::move(body));
   const auto a = co_await ask(e, ctx, r);
   co_await seen(e, ctx, a);
   const auto user = value_of(e.views.views().users.find(user_id));
@@ -94,8 +71,30 @@ reply reservations_of(engine& e, request_context& ctx) {
 
 }  // namespace
 
+asio::awaitable<actors::request_ptr> sign_up_request(engine& e, request_context& ctx, v1::SignUpBody body) {
+  // The decider never sees a password, so its length is judged here.
+  if (body.has_password() && (body.password().size() < 8 || body.password().size() > 1024))
+    throw refuse_field(v1::VALIDATION_FAILED, "password", "It has to be 8 to 1,024 bytes.");
+  const auto user_id = make_user_id(body.email());
+  // The password stays out of the fingerprint: that is stored, and it is easy to guess against.
+  auto r = make_request(ctx, user_ref(user_id), body.name() + '\n' + body.email());
+  if (r->user_id.empty()) r->user_id = user_id;
+  auto* command = r->command.mutable_user()->mutable_sign_up();
+  command->set_name(body.name());
+  command->set_email(body.email());
+  if (body.has_password()) {
+    std::string password = body.password();
+    auto hash = co_await e.secrets.hash(std::move(password));
+    if (!hash) throw refuse(v1::BUSY, "Too many passwords are being hashed.");
+    command->set_password_hash(std::move(*hash));
+  }
+  co_return r;
+}
+
 void add_user_routes(rows& table, engine& e) {
   add(table, e, method::post, "/users", {.who = access::anyone}, [&e](request_context& c) { return sign_up(e, c); });
+  add_streaming(table, e, method::post, "/users/bulk", {.who = access::operator_},
+                [&e](request_context& c, exchange& x) { return sign_up_many(e, c, x); });
   add(table, e, method::post, "/auth/login", {.who = access::anyone}, [&e](request_context& c) { return log_in(e, c); });
   add(table, e, method::get, "/users/{id}", {}, [&e](request_context& c) { return show_user(e, c); });
   add(table, e, method::get, "/users/{id}/reservations", {}, [&e](request_context& c) { return reservations_of(e, c); });

@@ -2,6 +2,7 @@
 
 #include "http/session.hpp"
 
+#include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 
 #include <boost/asio/as_tuple.hpp>
@@ -173,10 +174,15 @@ class session final : public std::enable_shared_from_this<session> {
     std::optional<response> refusal;
   };
 
+  class conversation;
+
   asio::awaitable<bool> serve_one();
+  asio::awaitable<bool> stream(const plan&, request_parser&);
   asio::awaitable<error_code> read_header(request_parser&);
   asio::awaitable<error_code> read_body(request_parser&);
-  asio::awaitable<response> ask(const route&);
+  asio::awaitable<error_code> go_on(request_parser&);
+  asio::awaitable<error_code> read_some(request_parser&);
+  asio::awaitable<response> ask(const route&, exchange*);
   asio::awaitable<bool> write(const response&, bool keep_alive, bool http_1_0);
   asio::awaitable<void> refuse(error_code);
   asio::awaitable<void> linger();
@@ -188,7 +194,7 @@ class session final : public std::enable_shared_from_this<session> {
   bool wants_upgrade() const;
   response refusal(v1::Code code, std::string_view detail) const { return problem(code, detail, context_.request_id); }
   std::string_view date();
-  void write_head(const response&, std::size_t size, bool keep_alive, bool http_1_0);
+  void write_head(const response&, std::optional<std::size_t> size, bool keep_alive, bool http_1_0);
   void end_after(std::chrono::milliseconds timeout) { *deadline_ticks_ = core_->now_ticks + core_->ticks(timeout); }
   void cut();
 
@@ -198,6 +204,7 @@ class session final : public std::enable_shared_from_this<session> {
   beast::flat_buffer buffer_;
   request_parser::memory kept_;
   request_context context_;
+  const std::uint64_t connection_id_ = ++core_->connection_ids;
   std::string remote_address_;
   std::string out_;
   std::string date_;
@@ -275,6 +282,7 @@ asio::awaitable<bool> session::serve_one() {
     if (co_await write(*plan.refusal, false, parser.http_1_0())) co_await linger();
     co_return false;
   }
+  if (!plan.refusal && std::holds_alternative<streaming_handler>(plan.found->handler)) co_return co_await stream(plan, parser);
   if (!plan.refusal && parser.expects_body()) {
     parser.body_limit(plan.found->options.body_limit_bytes);
     if (const auto failed = co_await read_body(parser)) {
@@ -288,7 +296,7 @@ asio::awaitable<bool> session::serve_one() {
   if (plan.refusal) {
     answer = std::move(*plan.refusal);
   } else {
-    answer = co_await ask(*plan.found);
+    answer = co_await ask(*plan.found, nullptr);
   }
   core_->parts.metrics.answered(plan.index, answer.status, std::chrono::steady_clock::now() - started);
   const bool keep_alive = parser.keep_alive() && !core_->stopping;
@@ -321,24 +329,117 @@ asio::awaitable<error_code> session::read_header(request_parser& parser) {
 
 asio::awaitable<error_code> session::read_body(request_parser& parser) {
   end_after(core_->settings.body_timeout);
-  if (buffer_.size() == 0 && alike(context_.header("Expect").value_or(""), "100-continue")) {
-    static constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
-    const auto [failed, size] = co_await asio::async_write(socket_, asio::buffer(go_on), quietly);
-    if (failed) co_return failed;
-  }
-  parser.eager(true);
+  if (const auto failed = co_await go_on(parser)) co_return failed;
   while (!parser.is_done()) {
-    error_code failed;
-    if (buffer_.size() > 0) {
-      buffer_.consume(parser.put(buffer_.data(), failed));
-      if (failed && failed != beast::http::error::need_more) co_return failed;
-      if (parser.is_done()) break;
-    }
-    const auto [read_failed, size] = co_await socket_.async_read_some(buffer_.prepare(read_body_bytes), quietly);
-    if (read_failed) co_return read_failed;
-    buffer_.commit(size);
+    if (const auto failed = co_await read_some(parser)) co_return failed;
   }
   co_return error_code{};
+}
+
+/// Lets the body come, to a peer that waits to be told.
+asio::awaitable<error_code> session::go_on(request_parser& parser) {
+  parser.eager(true);
+  if (buffer_.size() > 0 || !alike(context_.header("Expect").value_or(""), "100-continue")) co_return error_code{};
+  static constexpr std::string_view word = "HTTP/1.1 100 Continue\r\n\r\n";
+  const auto [failed, size] = co_await asio::async_write(socket_, asio::buffer(word), quietly);
+  co_return failed;
+}
+
+/// Parses what is there of the body, or waits for more of it.
+asio::awaitable<error_code> session::read_some(request_parser& parser) {
+  error_code failed;
+  if (buffer_.size() > 0) {
+    buffer_.consume(parser.put(buffer_.data(), failed));
+    if (failed != beast::http::error::need_more) co_return failed;
+  }
+  const auto [read_failed, size] = co_await socket_.async_read_some(buffer_.prepare(read_body_bytes), quietly);
+  buffer_.commit(size);
+  co_return read_failed;
+}
+
+/// The two directions of a streaming request.
+class session::conversation final : public exchange {
+ public:
+  conversation(session& of, request_parser& parser) : of_{of}, parser_{parser} {}
+
+  asio::awaitable<std::string_view> read() override {
+    auto& body = of_.context_.body;
+    body.clear();
+    of_.end_after(of_.core_->settings.body_timeout);
+    if (!std::exchange(reading_, true)) {
+      const auto failed = co_await of_.go_on(parser_);
+      if (failed) throw boost::system::system_error{failed};
+    }
+    while (body.empty() && !ended()) {
+      const auto failed = co_await of_.read_some(parser_);
+      if (failed) throw boost::system::system_error{failed};
+    }
+    *of_.deadline_ticks_ = 0;
+    co_return body;
+  }
+
+  asio::awaitable<bool> write(std::string_view type, std::string_view piece) override {
+    of_.out_.clear();
+    if (!std::exchange(begun_, true)) {
+      response head;
+      head.content_type = type;
+      of_.write_head(head, std::nullopt, keep_alive(), parser_.http_1_0());
+    }
+    append(piece);
+    co_return co_await send();
+  }
+
+  [[nodiscard]] std::uint64_t connection_id() const override { return of_.connection_id_; }
+
+  [[nodiscard]] bool begun() const { return begun_; }
+  /// Whether the body has been read to its end.
+  [[nodiscard]] bool ended() const { return !parser_.expects_body() || parser_.is_done(); }
+  [[nodiscard]] bool keep_alive() const { return parser_.keep_alive() && !parser_.http_1_0() && !of_.core_->stopping; }
+
+  /// The last chunk.
+  asio::awaitable<bool> finish() {
+    of_.out_ = parser_.http_1_0() ? "" : "0\r\n\r\n";
+    co_return co_await send();
+  }
+
+ private:
+  void append(std::string_view piece) {
+    if (parser_.http_1_0()) {
+      of_.out_.append(piece);
+    } else if (!piece.empty()) {  // an empty chunk is the last one
+      fmt::format_to(std::back_inserter(of_.out_), "{:x}\r\n{}\r\n", piece.size(), piece);
+    }
+  }
+
+  asio::awaitable<bool> send() {
+    of_.end_after(of_.core_->settings.write_timeout);
+    const auto [failed, size] = co_await asio::async_write(of_.socket_, asio::buffer(of_.out_), quietly);
+    *of_.deadline_ticks_ = 0;
+    co_return !failed;
+  }
+
+  session& of_;
+  request_parser& parser_;
+  bool reading_ = false;
+  bool begun_ = false;
+};
+
+asio::awaitable<bool> session::stream(const plan& plan, request_parser& parser) {
+  *deadline_ticks_ = 0;
+  conversation talk{*this, parser};
+  const auto started = std::chrono::steady_clock::now();
+  const auto answer = co_await ask(*plan.found, &talk);
+  core_->parts.metrics.answered(plan.index, talk.begun() ? 200 : answer.status, std::chrono::steady_clock::now() - started);
+  const bool keep_alive = talk.keep_alive() && talk.ended();
+  if (talk.begun() && answer.status >= 400) co_return false;  // without the last chunk, so that the peer sees it is not whole
+  bool sent = false;
+  if (talk.begun()) {
+    sent = co_await talk.finish();
+  } else {
+    sent = co_await write(answer, keep_alive, parser.http_1_0());
+  }
+  if (sent && !keep_alive) co_await linger();
+  co_return sent && keep_alive;
 }
 
 void session::show_request(request_parser& parser) {
@@ -373,6 +474,10 @@ session::plan session::judge(const request_parser& parser, bool well_formed) {
   out.index = match.index;
   out.refusal = refuse_caller(*match.found);
   if (out.refusal) return out;
+  if (std::holds_alternative<streaming_handler>(match.found->handler)) {
+    if (context_.head) out.refusal = refusal(v1::METHOD_NOT_ALLOWED, "A stream has no HEAD.");
+    return out;
+  }
   const auto& options = match.found->options;
   if (parser.content_length().value_or(0) > options.body_limit_bytes) {
     out.refusal = refusal(v1::BODY_TOO_LARGE, "The body may have " + std::to_string(options.body_limit_bytes) + " bytes.");
@@ -392,10 +497,14 @@ std::optional<response> session::refuse_caller(const route& row) {
   return std::nullopt;
 }
 
-asio::awaitable<response> session::ask(const route& row) {
+asio::awaitable<response> session::ask(const route& row, exchange* talk) {
   std::string defect;
   try {
-    co_return co_await row.handler(context_);
+    if (talk != nullptr) co_return co_await std::get<streaming_handler>(row.handler)(context_, *talk);
+    co_return co_await std::get<handler>(row.handler)(context_);
+  } catch (const boost::system::system_error& gone) {
+    if (talk != nullptr) co_return refusal(v1::INVALID_REQUEST, gone.what());
+    defect = gone.what();
   } catch (const std::exception& e) {
     defect = e.what();
   }
@@ -434,7 +543,8 @@ void append_header(std::string& out, std::string_view name, std::string_view val
 
 }  // namespace
 
-void session::write_head(const response& answer, std::size_t size, bool keep_alive, bool http_1_0) {
+/// Without a size the body comes in chunks, or to an older peer until the connection ends.
+void session::write_head(const response& answer, std::optional<std::size_t> size, bool keep_alive, bool http_1_0) {
   const bool bodiless = answer.status == 204 || answer.status == 304;
   const auto reason = beast::http::obsolete_reason(beast::http::int_to_status(answer.status));
   out_.assign("HTTP/1.1 ");
@@ -442,9 +552,13 @@ void session::write_head(const response& answer, std::size_t size, bool keep_ali
   out_.append(" ").append(reason.data(), reason.size()).append("\r\n");
   if (!bodiless) {
     if (!answer.content_type.empty()) out_.append("Content-Type: ").append(answer.content_type).append("\r\n");
-    out_.append("Content-Length: ");
-    append_number(out_, size);
-    out_.append("\r\n");
+    if (size) {
+      out_.append("Content-Length: ");
+      append_number(out_, *size);
+      out_.append("\r\n");
+    } else {
+      out_.append(http_1_0 ? "Cache-Control: no-store\r\n" : "Cache-Control: no-store\r\nTransfer-Encoding: chunked\r\n");
+    }
   }
   out_.append("Date: ").append(date()).append("\r\n");
   if (!context_.request_id.empty()) out_.append("Request-Id: ").append(context_.request_id).append("\r\n");
