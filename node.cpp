@@ -70,6 +70,9 @@ http::engine_settings engine_settings_of(const v1::Configuration& config) {
   out.open_sign_up = config.open_sign_up();
   out.default_wait = std::chrono::milliseconds{config.command_wait_ms()};
   out.access_token_lifetime = std::chrono::seconds{config.access_token_seconds()};
+  out.wallet_charge_max = config.wallet_charge_max();
+  out.wallet_use_max = config.wallet_use_max();
+  out.wallet_balance_max = config.wallet_balance_max();
   return out;
 }
 

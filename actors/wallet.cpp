@@ -2,6 +2,8 @@
 
 #include "actors/wallet.hpp"
 
+#include <algorithm>
+
 #include "actors/rules.hpp"
 
 namespace usher::actors {
@@ -11,13 +13,16 @@ using wallet_decision = decision<v1::WalletEvent>;
 
 constexpr std::int64_t amount_max = 1'000'000'000'000;
 
-wallet_decision bad_amount() {
-  return invalid<v1::WalletEvent>("amount", "The amount must be a whole number from 1 to 1000000000000.");
+/// The smaller of a limit and what any amount may be.
+std::int64_t bound(std::int64_t limit) { return limit == 0 ? amount_max : std::min(limit, amount_max); }
+
+wallet_decision bad_amount(std::int64_t limit) {
+  return invalid<v1::WalletEvent>("amount", "The amount must be a whole number from 1 to " + std::to_string(bound(limit)) + ".");
 }
 wallet_decision bad_payment() { return invalid<v1::WalletEvent>("amount", "The amount of a payment can't be negative."); }
 wallet_decision too_rich() { return invalid<v1::WalletEvent>("amount", "The balance would become too large."); }
 
-bool is_amount(std::int64_t amount) { return amount >= 1 && amount <= amount_max; }
+bool is_amount(std::int64_t amount, std::int64_t limit) { return amount >= 1 && amount <= bound(limit); }
 
 std::optional<std::int64_t> sum(std::int64_t a, std::int64_t b) {
   std::int64_t out{};
@@ -48,9 +53,9 @@ v1::Verdict verdict_on(const v1::WalletState& s, const std::string& payment_id) 
 }
 
 wallet_decision charge(const v1::WalletState& s, const v1::ChargeWallet& c, std::int64_t now_ms) {
-  if (!is_amount(c.amount())) return bad_amount();
+  if (!is_amount(c.amount(), c.amount_max())) return bad_amount(c.amount_max());
   const auto balance = sum(s.balance(), c.amount());
-  if (!balance) return too_rich();
+  if (!balance || (c.balance_max() != 0 && *balance > c.balance_max())) return too_rich();
   v1::WalletEvent e;
   auto* charged = e.mutable_charged();
   charged->set_amount(c.amount());
@@ -61,7 +66,7 @@ wallet_decision charge(const v1::WalletState& s, const v1::ChargeWallet& c, std:
 }
 
 wallet_decision use(const v1::WalletState& s, const v1::UseWallet& c, std::int64_t now_ms) {
-  if (!is_amount(c.amount())) return bad_amount();
+  if (!is_amount(c.amount(), c.amount_max())) return bad_amount(c.amount_max());
   if (c.amount() > s.balance())
     return wallet_decision::rejected(v1::INSUFFICIENT_BALANCE, "The balance is " + std::to_string(s.balance()) + ", which is " +
                                                                    std::to_string(c.amount() - s.balance()) + " too little.");

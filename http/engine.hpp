@@ -19,6 +19,9 @@ struct engine_settings {
   bool open_sign_up = true;                               ///< false: only service and operator may create users
   std::chrono::milliseconds default_wait{3000};           ///< a command's deadline where the client names none
   std::chrono::seconds access_token_lifetime{86'400};
+  std::int64_t wallet_charge_max = 0;                     ///< minor units; 0: as much as an amount may be
+  std::int64_t wallet_use_max = 0;
+  std::int64_t wallet_balance_max = 0;                    ///< 0: as much as there can be
 };
 
 /// Everything here outlives the server.

@@ -47,9 +47,12 @@ reply change(engine& e, request_context& ctx, naming names, bool charges) {
   if (charges) {
     wallet->mutable_charge()->set_amount(body.amount());
     wallet->mutable_charge()->set_transaction_id(transaction);
+    wallet->mutable_charge()->set_amount_max(e.settings.wallet_charge_max);
+    wallet->mutable_charge()->set_balance_max(e.settings.wallet_balance_max);
   } else {
     wallet->mutable_use()->set_amount(body.amount());
     wallet->mutable_use()->set_transaction_id(transaction);
+    wallet->mutable_use()->set_amount_max(e.settings.wallet_use_max);
   }
   const auto a = co_await ask(e, ctx, r);
   const auto& o = a.outcome.wallet();

@@ -33,6 +33,15 @@ TEST_CASE("the same charge twice is two charges, since the idempotency key is wh
   CHECK(w.state().balance() == 40);
 }
 
+TEST_CASE("a house sets what may be charged, used and kept at once") {
+  auto w = anns_wallet().happened(ann_has_100);
+  CHECK(refused(w.when("charge { amount: 51 amount_max: 50 }")) == v1::VALIDATION_FAILED);
+  CHECK(refused(w.when("use { amount: 51 amount_max: 50 }")) == v1::VALIDATION_FAILED);
+  CHECK(refused(w.when("charge { amount: 50 balance_max: 149 }")) == v1::VALIDATION_FAILED);
+  CHECK(accepted(w.when("charge { amount: 50 amount_max: 50 balance_max: 150 }")));
+  CHECK(accepted(w.when("use { amount: 50 amount_max: 50 }")));
+}
+
 TEST_CASE("an amount is from 1 to a million million") {
   auto w = anns_wallet().happened(ann_has_100);
   for (const auto* amount : {"0", "-1", "1000000000001"})
