@@ -69,7 +69,7 @@ result<std::unique_ptr<store::database>> open_stopped(const std::string& data) {
   if (!std::filesystem::exists(std::filesystem::path{directory} / "CURRENT")) return failure{errc::io_failure, data + " holds no log"};
   if (const auto running = find_running(data)) {
     return failure{errc::io_failure, "a node runs on " + data + " (process " + std::to_string(running->pid) +
-                                         "): stop it first, or ask it for GET /audit/streams/{kind}/{id}"};
+                                         "): stop it first"};
   }
   auto opened = store::database::open(directory);
   if (!opened && opened.error().detail.find("/LOCK") != std::string::npos) {

@@ -41,7 +41,8 @@ namespace usher {
 namespace {
 
 constexpr std::chrono::seconds housekeeping_every{1};
-constexpr std::chrono::seconds quiet_within{10};  // actors that were told to end
+constexpr unsigned views_stand_seconds_max = 5;   // then the node is not ready any more
+constexpr std::chrono::seconds quiet_within{10};  // actors and handlers that were told to end
 constexpr std::size_t default_body_limit = http::route_options{}.body_limit_bytes;
 
 /// 0 stands for as many as there are processors.
@@ -153,6 +154,8 @@ struct node::impl {
   std::mutex housekeeping_mutex;
   std::condition_variable housekeeping_ends;
   bool housekeeping_over = false;
+  std::uint64_t views_seen_at = 0;   // by the housekeeper
+  unsigned views_stood_seconds = 0;
   std::thread housekeeper;
   std::vector<std::thread> io_threads;
   std::mutex io_mutex;
@@ -167,6 +170,7 @@ struct node::impl {
   result<void> listen();
   void run_io();
   void keep_house();
+  void look_after_views();
 
   void stop();
   void stop_http();
@@ -232,7 +236,7 @@ void node::impl::make_http() {
   bridge = std::make_unique<http::bridge>(*io, *router);
   secrets = std::make_unique<http::passwords>(http::password_settings{});
   engine = std::unique_ptr<http::engine>(
-      new http::engine{*bridge, runner, *shows, *access, *secrets, clock, engine_settings_of(config), *db, {}});
+      new http::engine{*bridge, runner, *shows, *access, *secrets, clock, engine_settings_of(config), index, *db, {}});
   routes = std::make_unique<http::router>(routes_of(*engine, config));
   metrics = std::make_unique<http::metrics>(*routes);
   watch();
@@ -293,6 +297,7 @@ void node::impl::keep_house() {
       entities->passivate(clock.now() - passivate_after);
       next_look = now + look_every;
     }
+    look_after_views();
     if (auto flushed = index.flush(*db); !flushed) return fail(flushed.error());
   }
 }
@@ -316,9 +321,9 @@ void node::impl::stop_http() {
   }
   io_work.reset();
   {
-    // A handler that never answers must not keep the node from ending.
+    // What still runs uses what ends next. A handler that never answers must not keep the node from ending, though.
     std::unique_lock lock{io_mutex};
-    io_ended.wait_for(lock, std::chrono::seconds{1}, [this] { return io_running == 0; });
+    if (!io_ended.wait_for(lock, quiet_within, [this] { return io_running == 0; })) spdlog::error("event=handlers_still_running");
   }
   io->stop();
   for (auto& thread : io_threads) thread.join();
@@ -331,6 +336,17 @@ void node::impl::stop_housekeeping() {
   }
   housekeeping_ends.notify_one();
   if (housekeeper.joinable()) housekeeper.join();
+}
+
+/// A read model that is late catches up; one that stands still while the log goes on is dead.
+void node::impl::look_after_views() {
+  const auto taken_in = runner.applied_total();
+  std::uint64_t durable = 0;
+  for (std::uint32_t p = 0; p < partition_count; ++p) durable += db->durable_end(p);
+  const bool stands = durable > taken_in && taken_in == views_seen_at;
+  views_stood_seconds = stands ? views_stood_seconds + 1 : 0;
+  views_seen_at = taken_in;
+  engine->views_stand = views_stood_seconds >= views_stand_seconds_max;
 }
 
 /// The journal's actor is the only one left.

@@ -112,6 +112,7 @@ queue_decision join(const v1::EntityRef& ref, const v1::QueueState& s, const v1:
 
 queue_decision leave(const v1::EntityRef& ref, const v1::QueueState& s, const v1::LeaveQueue& c, std::int64_t now_ms) {
   const auto number = live_ticket(s, c.user_id(), now_ms);
+  if (c.number() != 0 && c.number() != number) return unchanged<v1::QueueEvent>();  // that one is given up, or has run out, already
   if (number == 0) return queue_decision::rejected(v1::NOT_FOUND, "There is no ticket to give up.");
   v1::QueueEvent e;
   auto* left = e.mutable_left();

@@ -7,6 +7,7 @@ void registry::send_to(const v1::EntityRef& to, Message message) {
   const auto key = store::hash_of(to);
   auto& s = shard_of(key);
   std::scoped_lock lock(s.mutex);
+  if (stopping_) return;
   auto& r = s.residents[key];
   if (!r.actor) r.actor = system_.spawn<shell, caf::lazy_init>(std::ref(*around_), std::cref(to), key);
   r.last_used = around_->clock.now();
@@ -43,6 +44,7 @@ std::size_t registry::awake() const {
 }
 
 void registry::stop() {
+  stopping_ = true;
   for (auto& s : shards_) {
     std::scoped_lock lock(s.mutex);
     for (auto& [key, r] : s.residents) caf::anon_send_exit(r.actor, caf::exit_reason::user_shutdown);

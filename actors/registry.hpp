@@ -7,6 +7,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 
 #include <array>
+#include <atomic>
 #include <mutex>
 
 #include "actors/shell.hpp"
@@ -32,7 +33,7 @@ class registry {
   bool forget(const shell&);
 
   std::size_t awake() const;
-  /// Ends all actors. Nothing may be sent afterwards.
+  /// Ends all actors. What is sent from now on is dropped: an actor that woke now could not read what is on its way to the disk.
   void stop();
 
  private:
@@ -51,6 +52,7 @@ class registry {
   caf::actor_system& system_;
   surroundings* around_ = nullptr;
   std::array<shard, 64> shards_;
+  std::atomic<bool> stopping_{false};
 };
 
 }  // namespace usher::actors

@@ -16,7 +16,6 @@ using event = v1::ReservationEvent;
 using reservation_decision = decision<event>;
 
 constexpr std::int64_t second_ms = 1000;
-constexpr std::int64_t time_to_top_up_ms = 60 * second_ms;
 constexpr std::int64_t redrive_after_ms = second_ms;
 
 // --- parts and answers ---------------------------------------------------------------------------------------------
@@ -323,7 +322,7 @@ reservation_decision decline(const state& s, const context& ctx) {
   auto* declined = e.mutable_payment_declined();
   declined->set_payment_id(s.payment_id());
   declined->set_at_ms(to_ms(ctx.now));
-  declined->set_hold_expires_at_ms(std::max(s.hold_expires_at_ms(), to_ms(ctx.now) + time_to_top_up_ms));
+  declined->set_hold_expires_at_ms(s.hold_expires_at_ms());
   auto d = reservation_decision::accepted(std::move(e));
   v1::Rejection why;
   why.set_code(v1::INSUFFICIENT_BALANCE);

@@ -23,7 +23,7 @@ namespace usher::actors {
 ///   expired for `pay`, whether or not that is recorded yet
 /// - wake: NOT_FOUND
 /// - settle_payment, settle_refund: NOT_FOUND, NOT_THE_HOLDER where the reservation can't have asked for this
-/// A declined payment ends with INSUFFICIENT_BALANCE and leaves the hold at least another minute.
+/// A declined payment ends with INSUFFICIENT_BALANCE and leaves the hold as it was.
 struct reservation {
   using state = v1::ReservationState;
   using command = v1::ReservationCommand;

@@ -28,7 +28,17 @@ void tell(audience& who, std::optional<log_position> at) {
 }  // namespace
 
 shell::shell(caf::actor_config& cfg, surroundings& around, const v1::EntityRef& entity, const store::short_hash& key)
-    : caf::event_based_actor(cfg), around_(around), ref_(entity), key_(key), state_(make_entity(ref_.kind())) {}
+    : caf::event_based_actor(cfg), around_(around), ref_(entity), key_(key), state_(make_entity(ref_.kind())) {
+  // Without it CAF ends this actor alone, and everybody who asks it waits in vain.
+  set_exception_handler([this](std::exception_ptr& thrown) -> caf::error {
+    try {
+      std::rethrow_exception(thrown);
+    } catch (const std::exception& e) {
+      around_.bug(key_of(ref_) + " threw: " + e.what());
+    }
+    return caf::sec::runtime_error;
+  });
+}
 
 caf::behavior shell::make_behavior() {
   wake();
@@ -135,6 +145,8 @@ void shell::accept(const request_ptr& r, entity_decision d) {
   if (d.events.empty() && d.parts.empty()) {
     answer a;
     a.outcome = std::move(d.outcome);
+    // What it rests on; whoever reads on from there sees it.
+    if (const auto head = around_.index.head(key_); head.version != 0) a.at = log_position{partition_of(ref_.group()), head.index};
     answer_in_order(r, std::move(a));
     return drive();
   }
@@ -175,6 +187,10 @@ void shell::begin_slip(slip_ptr s, std::vector<v1::StreamEvent> events) {
   tentative_ = state_->clone();
   tentative_version_ = version_;
   add_events(std::move(events), *tentative_, tentative_version_, *s->record);
+  if (snapshot_is_due(tentative_version_)) {
+    snapshot_before_ = {snapshot_version_, snapshot_bytes_};
+    add_snapshot(*tentative_, tentative_version_, s->tells);
+  }
   s->visited.emplace_back(this);
   const auto& to = s->parts[s->next].to;
   around_.entities.send(to, s);
@@ -204,7 +220,10 @@ void shell::end_slip(slip_end end) {
     state_ = std::move(after);
     version_ = tentative_version_;
     changed();
+  } else if (snapshot_before_) {
+    std::tie(snapshot_version_, snapshot_bytes_) = *snapshot_before_;
   }
+  snapshot_before_.reset();
   drain();
 }
 
@@ -269,25 +288,31 @@ void shell::add_events(std::vector<v1::StreamEvent> events, entity& state, std::
   }
 }
 
+/// A large state is saved less often, so that snapshots stay a small part of what is written.
+bool shell::snapshot_is_due(std::uint64_t version) const {
+  return version - snapshot_version_ >= std::max(around_.snapshot_every, snapshot_bytes_ / 64);
+}
+
+void shell::add_snapshot(const entity& state, std::uint64_t version, audience& tells) {
+  auto& snapshot = tells.snapshots.emplace_back();
+  *snapshot.mutable_stream() = ref_;
+  snapshot.set_version(version);
+  if (const auto due = state.deadline()) snapshot.set_deadline_ms(to_ms(*due));
+  state.save(snapshot);
+  snapshot_version_ = version;
+  snapshot_bytes_ = snapshot.ByteSizeLong();
+}
+
 /// Hands the record to the journal, with a snapshot where one is due. Called when this entity's own events, the last
 /// ones of the record, are folded into the state.
 void shell::hand_over(std::unique_ptr<v1::Record> record, audience tells) {
   if (ref_.kind() == v1::SHOW) tells.changed_show = ref_.group();
-  // A large state is saved less often, so that snapshots stay a small part of what is written.
-  if (version_ - snapshot_version_ >= std::max(around_.snapshot_every, snapshot_bytes_ / 64)) {
-    tells.snapshot = std::make_unique<v1::Snapshot>();
-    *tells.snapshot->mutable_stream() = ref_;
-    tells.snapshot->set_version(version_);
-    if (const auto due = state_->deadline()) tells.snapshot->set_deadline_ms(to_ms(*due));
-    state_->save(*tells.snapshot);
-    snapshot_version_ = version_;
-    snapshot_bytes_ = tells.snapshot->ByteSizeLong();
-  }
+  if (snapshot_is_due(version_)) add_snapshot(*state_, version_, tells);
   auto done = [who = std::make_shared<audience>(std::move(tells)), &around = around_](std::optional<log_position> at) {
     if (!who->changed_show.empty()) around.show_changed(who->changed_show);
-    if (who->snapshot) {
-      who->snapshot->set_index(at->index);
-      auto stored = around.db.put_derived(store::family::snapshots, {{key_of(who->snapshot->stream()), who->snapshot->SerializeAsString()}});
+    for (auto& snapshot : who->snapshots) {
+      snapshot.set_index(at->index);
+      auto stored = around.db.put_derived(store::family::snapshots, {{key_of(snapshot.stream()), snapshot.SerializeAsString()}});
       if (!stored) around.bug(stored.error().detail);
     }
     tell(*who, at);

@@ -32,7 +32,7 @@ struct audience {
   v1::Outcome outcome;
   std::vector<request_ptr> parked;        ///< get `settled`
   std::optional<settlement> settled;
-  std::unique_ptr<v1::Snapshot> snapshot; ///< stored once the record is on disk
+  std::vector<v1::Snapshot> snapshots;    ///< stored once the record is on disk
   std::string changed_show;               ///< empty: none
 };
 
@@ -87,6 +87,8 @@ class shell : public caf::event_based_actor {
   std::unique_ptr<v1::Record> begin_record(actors::request&, time_point) const;
   void add_events(std::vector<v1::StreamEvent>, entity& state, std::uint64_t& version, v1::Record&) const;
   void begin_slip(slip_ptr, std::vector<v1::StreamEvent>);
+  bool snapshot_is_due(std::uint64_t version) const;
+  void add_snapshot(const entity& state, std::uint64_t version, audience&);
   void hand_over(std::unique_ptr<v1::Record>, audience);
   void answer_in_order(const request_ptr&, answer);
 
@@ -100,6 +102,7 @@ class shell : public caf::event_based_actor {
 
   std::unique_ptr<entity> tentative_;      ///< set while a slip is under way
   std::uint64_t tentative_version_ = 0;
+  std::optional<std::pair<std::uint64_t, std::uint64_t>> snapshot_before_;  ///< where the slip carries one: version and bytes of the last
   std::list<work> waiting_;                ///< behind a slip; unlike a deque, an empty list costs nothing
   std::vector<request_ptr> postponed_;     ///< until the state changes
   std::vector<request_ptr> parked_;        ///< until the process ends

@@ -16,7 +16,7 @@ class show_directory {
  public:
   show_directory(const store::database& db, const store::engine_index& index) : db_(db), index_(index) {}
 
-  /// @return nullptr where there is no such show (on disk)
+  /// @return nullptr where there is no such show on disk; while a change of it is on its way there, the terms as they were
   /// @error corrupted, io_failure
   result<std::shared_ptr<const terms>> find(const std::string& show_id);
 
@@ -28,7 +28,11 @@ class show_directory {
   const store::engine_index& index_;
   std::shared_mutex mutex_;
   std::uint64_t changes_ = 0;
-  std::unordered_map<std::string, std::shared_ptr<const terms>> known_;
+  struct entry {
+    std::shared_ptr<const terms> found;
+    bool stale = false;
+  };
+  std::unordered_map<std::string, entry> known_;
 };
 
 }  // namespace usher::actors

@@ -10,7 +10,8 @@ namespace usher::actors {
 /// `debit` and `credit` belong to the payment of a reservation. A payment id has one verdict for ever: a repeated `debit`
 /// is answered with the first verdict and a repeated `credit` with REFUNDED, and neither records anything. A debit that
 /// the balance does not cover is no rejection but the recorded verdict REFUSED.
-/// Rejects with VALIDATION_FAILED (an amount outside 1 to 10^12, or, for a payment, below 0; a balance beyond 64 bits),
+/// Rejects with VALIDATION_FAILED (an amount outside 1 to 10^12 or above the command's `amount_max`, or, for a payment, below 0; a balance
+/// beyond 64 bits or above `balance_max`),
 /// then `use` with INSUFFICIENT_BALANCE, which says what is missing, and `credit` with NOT_FOUND where nothing was debited
 /// under the id.
 struct wallet {

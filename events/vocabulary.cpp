@@ -106,6 +106,10 @@ std::uint32_t partition_of(std::string_view group) {
   return static_cast<std::uint32_t>(hash % partition_count);
 }
 
+bool is_user_id(std::string_view text) {
+  return !text.empty() && text.size() <= 128 && std::all_of(text.begin(), text.end(), [](char c) { return c > 32 && c < 127 && c != '/'; });
+}
+
 std::string to_token(log_position at) { return std::to_string(at.partition) + '.' + std::to_string(at.index); }
 
 std::optional<log_position> position_from_token(std::string_view token) {

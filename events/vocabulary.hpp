@@ -69,6 +69,9 @@ struct log_position {
   auto operator<=>(const log_position&) const = default;
 };
 
+/// Whether a user's id, which an outside issuer may have made, can be part of a path and of a key: 1 to 128 visible characters, none of them a slash.
+bool is_user_id(std::string_view);
+
 /// The opaque token of `Log-Position`.
 std::string to_token(log_position);
 /// @return nullopt where the token was not made by to_token

@@ -183,7 +183,7 @@ std::optional<claims> claims_in(const boost::json::object& from, purpose wanted)
   const auto typ = text_at(from, "typ");
   const auto known_role = from.contains("role") ? role_from_word(text_at(from, "role")) : std::optional{role::user};
   out.user_id = text_at(from, "sub");
-  if (!expires_at || out.user_id.empty() || !known_role) return std::nullopt;
+  if (!expires_at || !is_user_id(out.user_id) || !known_role) return std::nullopt;
   if (from.contains("typ") ? typ != word_of(wanted) : wanted != purpose::access) return std::nullopt;
   out.purpose = wanted;
   out.role = *known_role;

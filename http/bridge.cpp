@@ -122,9 +122,11 @@ void bridge::drain() {
 }
 
 void bridge::arm_sweep() {
+  std::scoped_lock lock(mutex_);
+  if (stopped_) return;
   sweeper_.expires_after(sweep_every);
   sweeper_.async_wait([this](auto error) {
-    if (error || stopped_) return;
+    if (error) return;
     sweep();
     arm_sweep();
   });
@@ -156,8 +158,8 @@ void bridge::stop() {
     std::scoped_lock lock(mutex_);
     stopped_ = true;
     for (auto& [at, p] : waiting_) left.push_back(p);
+    sweeper_.cancel();
   }
-  sweeper_.cancel();
   for (auto& p : left) answered(p, actors::rejected(v1::SHUTTING_DOWN, "The node is shutting down."));
 }
 

@@ -15,6 +15,9 @@ class line_reader {
  public:
   explicit line_reader(exchange& from) : from_{from} {}
 
+  /// Whether the next line has to be waited for.
+  [[nodiscard]] bool is_empty() const { return rest_.empty(); }
+
   struct line {
     std::string text;
     bool too_long = false;
@@ -88,7 +91,7 @@ class import {
     batch_.clear();
   }
 
-  /// What there is to say since the last time, once enough was done or enough time has passed.
+  /// What there is to say since the last time; a count with it once enough was done or enough time has passed.
   std::string report() {
     const auto now = std::chrono::steady_clock::now();
     if (tally_.lines - reported_lines_ >= report_every_lines || now - reported_at_ >= report_every) {
@@ -152,18 +155,19 @@ reply sign_up_many(engine& e, request_context& ctx, exchange& peer) {
   import users{e, ctx};
   for (;;) {
     if (e.stopping) co_return problem(v1::SHUTTING_DOWN, "The node is stopping; send the rest again.", ctx.request_id);
-    auto line = co_await lines.next();
-    const bool ended = !line;
-    if (line) co_await users.take(std::move(*line));
-    if (ended || users.full()) {
+    // Whoever sends slowly is told of all lines so far before more of them are waited for.
+    if (users.full() || lines.is_empty()) {
       co_await users.decide();
       const auto said = users.report();
       bool there = true;
       if (!said.empty()) there = co_await peer.write(type, said);
       if (!there) co_return problem(v1::INVALID_REQUEST, "The answer is not read.", ctx.request_id);
     }
-    if (ended) break;
+    auto line = co_await lines.next();
+    if (!line) break;
+    co_await users.take(std::move(*line));
   }
+  co_await users.decide();
   const auto said = users.last_report();
   co_await peer.write(type, said);
   co_return response{};

@@ -33,10 +33,12 @@ struct engine {
   passwords& secrets;
   const wall_clock& clock;
   engine_settings settings;
+  const store::engine_index& index;                       ///< which idempotency keys are known
   const store::database& log;                             ///< for what is read of the past
   std::function<std::string()> metrics_text;              ///< the Prometheus exposition
   socket_handler* feeds = nullptr;                        ///< set before the server listens
   std::atomic<bool> stopping{false};                      ///< /readyz says no from now on
+  std::atomic<bool> views_stand{false};                   ///< the log goes on and the read models have not for seconds
   std::atomic<std::size_t> histories_waiting{0};
   asio::thread_pool histories{1};                         ///< folds the log for reads of the past, off the I/O threads
 };

@@ -88,6 +88,7 @@ void add_streaming(rows& table, engine& e, method m, std::string pattern, route_
 std::string user_of(const request_context& ctx, const std::string& named) {
   if (named.empty()) return ctx.caller->user_id;
   if (!ctx.caller->may_act_for(named)) throw refuse(v1::FORBIDDEN, "userId names somebody else.");
+  if (!is_user_id(named)) throw refuse_field(v1::INVALID_REQUEST, "userId", "It has to be 1 to 128 visible characters without a slash.");
   return named;
 }
 
@@ -141,8 +142,18 @@ asio::awaitable<void> seen(engine& e, const request_context& ctx, const actors::
   if (!reached) throw refuse(v1::OUTCOME_UNKNOWN, "It is recorded, but the read models are late; ask for it again.");
 }
 
+asio::awaitable<void> up_to_date(engine& e, const request_context& ctx, v1::EntityRef entity) {
+  const auto head = e.index.head(entity);
+  if (head.version == 0) co_return;
+  const bool reached = co_await e.ask.reached(e.views, {partition_of(entity.group()), head.index}, wait_of(e, ctx));
+  if (!reached) throw refuse(v1::BUSY, "The read models are late.");
+}
+
 response answered(unsigned status, const actors::answer& a, std::string body) {
-  auto r = json_response(status, std::move(body));
+  return with_origin(json_response(status, std::move(body)), a);
+}
+
+response with_origin(response r, const actors::answer& a) {
   if (a.at) r.with("Log-Position", to_token(*a.at));
   if (a.replayed) r.with("Idempotency-Replayed", "true");
   return r;
@@ -187,6 +198,14 @@ std::size_t limit_of(const request_context& ctx) {
   if (auto [p, error] = std::from_chars(text->data(), end, limit); error != std::errc{} || p != end || limit < 1 || limit > 200)
     throw refuse_field(v1::INVALID_REQUEST, "limit", "It has to be a number from 1 to 200.");
   return limit;
+}
+
+std::string newest_cursor_of(const request_context& ctx) {
+  auto cursor = cursor_of(ctx);
+  const auto digit = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+  const bool well_formed = cursor.size() >= 16 && std::all_of(cursor.begin(), cursor.begin() + 16, digit);
+  if (!cursor.empty() && !well_formed) throw refuse_field(v1::INVALID_REQUEST, "cursor", "It is not one that Usher gave out.");
+  return cursor;
 }
 
 std::string cursor_of(const request_context& ctx) { return std::string{ctx.query_param("cursor").value_or("")}; }

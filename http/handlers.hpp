@@ -64,8 +64,12 @@ asio::awaitable<actors::answer> ask(engine&, const request_context&, actors::req
 /// Waits until the read models have seen what was answered. Throws refusal (BUSY).
 asio::awaitable<void> seen(engine&, const request_context&, const actors::answer&);
 
+/// Waits until the read models have seen all of one entity, so that whoever was answered finds what they did. Throws refusal (BUSY).
+asio::awaitable<void> up_to_date(engine&, const request_context&, v1::EntityRef);
+
 /// 2xx with `Log-Position` and `Idempotency-Replayed` where they apply.
 response answered(unsigned status, const actors::answer&, std::string body);
+response with_origin(response, const actors::answer&);
 
 /// With an ETag; 304 where `If-None-Match` names it.
 response with_etag(const request_context&, std::string tag, std::string body);
@@ -78,6 +82,8 @@ std::uint64_t if_match(const request_context&);
 /// `?limit=` (1 to 200, 50 by default). Throws refusal.
 std::size_t limit_of(const request_context&);
 std::string cursor_of(const request_context&);
+/// Of a list that begins with the newest. Throws refusal.
+std::string newest_cursor_of(const request_context&);
 
 /// Throws std::runtime_error where a read model's store failed: a 500, and the node's log has it.
 template <class T>

@@ -112,7 +112,8 @@ class exchange {
   [[nodiscard]] virtual std::uint64_t connection_id() const = 0;
 };
 
-/// A handler of a long body or a long answer. What it returns is answered where it has written nothing, else ignored.
+/// A handler of a long body or a long answer. What it returns is answered where it has written nothing. Else a status of
+/// 400 and more cuts the answer off, so that the peer sees that it is not whole.
 using streaming_handler = std::function<asio::awaitable<response>(request_context&, exchange&)>;
 
 /// Who may call a route.

@@ -63,12 +63,16 @@ reply change(engine& e, request_context& ctx, naming names, bool charges) {
 }
 
 reply balance(engine& e, request_context& ctx, naming names, std::string user_id) {
+  auto entity = wallet_ref(user_id);
+  co_await up_to_date(e, ctx, std::move(entity));
   const auto wallet = value_of(e.views.views().wallets.find(user_id));
   co_return with_etag(ctx, wallet.version, wallet_body(names, user_id, wallet.balance, wallet.updated_at_ms));
 }
 
 reply histories(engine& e, request_context& ctx, std::string user_id) {
-  auto page = value_of(e.views.views().wallets.history(user_id, cursor_of(ctx), limit_of(ctx)));
+  auto entity = wallet_ref(user_id);
+  co_await up_to_date(e, ctx, std::move(entity));
+  auto page = value_of(e.views.views().wallets.history(user_id, newest_cursor_of(ctx), limit_of(ctx)));
   std::string out;
   json_writer json{out};
   json.begin_object().key("items").begin_array();

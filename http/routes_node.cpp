@@ -18,7 +18,7 @@ reply health(request_context&) { co_return json_response(200, R"({"status":"ok"}
 
 reply ready(engine& e, request_context&) {
   const auto health = e.views.health();
-  const bool ready = health.healthy && !e.stopping;
+  const bool ready = health.healthy && !e.stopping && !e.views_stand;
   std::string out;
   json_writer json{out};
   json.begin_object().member("status", ready ? "ready" : e.stopping ? "stopping" : "degraded")

@@ -72,7 +72,7 @@ reply status(engine& e, request_context& ctx) {
   if (const auto wait = ctx.prefer_wait()) {
     // Long poll: looks again twice a second until something has changed.
     asio::steady_timer timer(co_await asio::this_coro::executor);
-    for (const auto until = std::chrono::steady_clock::now() + *wait; std::chrono::steady_clock::now() < until;) {
+    for (const auto until = std::chrono::steady_clock::now() + *wait; std::chrono::steady_clock::now() < until && !e.stopping;) {
       timer.expires_after(std::chrono::milliseconds{500});
       co_await timer.async_wait(asio::use_awaitable);
       auto now = e.views.views().queues.by_ticket(ticket.ticket_id, e.clock.now());
@@ -89,12 +89,11 @@ reply status(engine& e, request_context& ctx) {
 
 reply leave(engine& e, request_context& ctx) {
   const auto ticket = ticket_of(e, ctx);
-  auto r = make_request(ctx, queue_ref(ticket.show_id));
+  auto r = make_request(ctx, queue_ref(ticket.show_id), ticket.ticket_id);
   r->command.mutable_queue()->mutable_leave()->set_user_id(ticket.user_id);
+  r->command.mutable_queue()->mutable_leave()->set_number(ticket.number);
   const auto a = co_await ask(e, ctx, r);
-  auto answer = no_content();
-  if (a.at) answer.with("Log-Position", to_token(*a.at));
-  co_return answer;
+  co_return with_origin(no_content(), a);
 }
 
 /// The queue's token is enough here: a browser's EventSource sends no header, and whoever has the token has the ticket.

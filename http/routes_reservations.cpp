@@ -1,5 +1,7 @@
 // Reservations: holding seats and places, looking at them, giving them back.
 
+#include <openssl/rand.h>
+
 #include <algorithm>
 
 #include "events/api.pb.h"
@@ -33,7 +35,7 @@ void check_admission(engine& e, const request_context& ctx, const actors::terms&
     throw to_the_queue("The ticket of this admission has left the queue; join again.");
 }
 
-v1::PlaceReservation wish_of(const engine& e, const v1::ReserveBody& body, const std::string& show_id) {
+v1::PlaceReservation wish_of(const v1::ReserveBody& body) {
   v1::PlaceReservation wish;
   for (const auto& seat : body.seats()) wish.add_seats()->set_seat(seat);
   for (const auto& places : body.general_admission()) {
@@ -41,30 +43,57 @@ v1::PlaceReservation wish_of(const engine& e, const v1::ReserveBody& body, const
     item->set_section(places.section());
     item->set_quantity(places.quantity());
   }
-  if (!body.has_best_available()) return wish;
-  if (body.seats_size() + body.general_admission_size() > 0)
+  if (body.has_best_available() && body.seats_size() + body.general_admission_size() > 0)
     throw refuse_field(v1::VALIDATION_FAILED, "bestAvailable", "Name seats and places, or have the best ones chosen; not both.");
+  return wish;
+}
+
+void choose_seats(const engine& e, const v1::ReserveBody& body, const std::string& show_id, unsigned attempt, v1::PlaceReservation& wish) {
   const auto seats = e.views.views().seat_map.find(show_id);
   if (!seats) throw refuse(v1::BUSY, "The seat map is late.");
-  for (auto& name : choose_best(*seats, body.best_available())) wish.add_seats()->set_seat(std::move(name));
-  return wish;
+  std::uint64_t seed = 0;
+  if (attempt > 0) RAND_bytes(reinterpret_cast<unsigned char*>(&seed), sizeof seed);
+  wish.clear_seats();
+  for (auto& name : choose_best(*seats, body.best_available(), attempt, seed)) wish.add_seats()->set_seat(std::move(name));
+}
+
+/// How often the house chooses again for a buyer whose seats went to somebody else at the same moment.
+constexpr unsigned choices_max = 12;
+
+/// Whether this is a request again that changed something: it is answered as it was then, whatever would be said to it today.
+bool is_known(const engine& e, const request_context& ctx) {
+  const auto key = ctx.idempotency_key();
+  return key && e.index.find_key(ctx.caller->user_id, *key);
+}
+
+asio::awaitable<actors::answer> ask_for(engine& e, const request_context& ctx, const v1::ReserveBody& body, const std::string& show_id,
+                                        const std::string& reservation_id, v1::PlaceReservation wish) {
+  const auto terms = value_of(e.shows.find(show_id));
+  if (!terms) throw refuse(v1::NOT_FOUND, "There is no such show.");
+  const bool known = is_known(e, ctx);
+  if (!known) check_admission(e, ctx, *terms, show_id, wish.user_id());
+  const bool chooses = body.has_best_available() && !known;
+  for (unsigned attempt = 0;; ++attempt) {
+    if (chooses) choose_seats(e, body, show_id, attempt, wish);
+    auto priced = wish;
+    if (auto rejection = actors::apply_terms(*terms, priced); rejection && !known) throw refusal{std::move(*rejection)};
+    auto r = make_request(ctx, reservation_ref(reservation_id));
+    *r->command.mutable_reservation()->mutable_place() = std::move(priced);
+    auto a = co_await e.ask.ask(r, wait_of(e, ctx));
+    if (!a.rejection) co_return a;
+    const bool lost = a.rejection->code() == v1::SEAT_UNAVAILABLE;
+    if (!chooses || !lost || attempt + 1 == choices_max) throw refusal{std::move(*a.rejection)};
+  }
 }
 
 reply place(engine& e, request_context& ctx) {
   const auto body = body_of<v1::ReserveBody>(ctx);
   const auto& show_id = show_named(body);
-  const auto user_id = user_of(ctx, body.user_id());
+  auto wish = wish_of(body);
+  wish.set_user_id(user_of(ctx, body.user_id()));
   if (show_id.empty()) throw refuse_field(v1::VALIDATION_FAILED, "showId", "Which show?");
-  const auto terms = value_of(e.shows.find(show_id));
-  if (!terms) throw refuse(v1::NOT_FOUND, "There is no such show.");
-  check_admission(e, ctx, *terms, show_id, user_id);
-  auto wish = wish_of(e, body, show_id);
-  wish.set_user_id(user_id);
-  if (auto rejection = actors::apply_terms(*terms, wish)) throw refusal{std::move(*rejection)};
   const auto reservation_id = make_reservation_id(show_id, id_seed(ctx));
-  auto r = make_request(ctx, reservation_ref(reservation_id));
-  *r->command.mutable_reservation()->mutable_place() = std::move(wish);
-  const auto a = co_await ask(e, ctx, r);
+  const auto a = co_await ask_for(e, ctx, body, show_id, reservation_id, std::move(wish));
   std::string out;
   json_writer json{out};
   write_outcome(json, a.outcome.reservation());
@@ -82,6 +111,8 @@ bool is_date(std::string_view text) { return text.size() == 10 && text[4] == '-'
 reply show_reservation(engine& e, request_context& ctx) {
   if (!ctx.caller) throw refuse(v1::UNAUTHENTICATED, "Send a bearer token.");
   const auto id = reservation_named(ctx);
+  auto entity = reservation_ref(id);
+  co_await up_to_date(e, ctx, std::move(entity));
   const auto view = value_of(e.views.views().reservations.find(id));
   if (!view) throw refuse(v1::NOT_FOUND, "There is no such reservation.");
   if (!ctx.caller->may_act_for(view->state.user_id())) throw refuse(v1::FORBIDDEN, "The reservation is somebody else's.");

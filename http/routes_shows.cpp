@@ -63,7 +63,7 @@ reply open_show(engine& e, request_context& ctx) {
   const auto a = co_await ask(e, ctx, r);
   co_await seen(e, ctx, a);
   const auto show = show_of(e, show_id);
-  co_return answered(201, a, body_of_show(show)).with("Location", "/shows/" + show_id).with("ETag", "\"v1\"");
+  co_return answered(201, a, body_of_show(show)).with("Location", "/shows/" + show_id).with("ETag", "\"v" + std::to_string(show.version) + '"');
 }
 
 reply change_show(engine& e, request_context& ctx) {
@@ -231,25 +231,48 @@ reply show_seat_map(engine& e, request_context& ctx) {
   co_return r;
 }
 
+/// `?showId=`, under any of its names.
+std::optional<std::string_view> show_asked_for(const request_context& ctx) {
+  for (const auto* name : {"showId", "concertId", "eventId"})
+    if (const auto id = ctx.query_param(name)) return id;
+  return std::nullopt;
+}
+
+void write_free_seats(json_writer& writer, const engine& e, const std::string& show_id) {
+  const auto seats = e.views.views().seat_map.find(show_id);
+  if (!seats) return;
+  writer.begin_object().member("showId", show_id).key("availableSeats").begin_array();
+  for (std::size_t i = 0; i < seats->seating->size(); ++i)
+    if (seats->phase(i) == v1::AVAILABLE) writer.value(seats->seating->at(i).name);
+  writer.end_array().member("version", seats->version).end_object();
+}
+
 reply available_on(engine& e, request_context& ctx, std::string date) {
   projections::show_query query;
   query.limit = 200;
   query.starts_from_ms = day_of(date, "date");
   query.starts_before_ms = *query.starts_from_ms + day_ms;
-  const auto only = ctx.query_param("showId");
+  const auto only = show_asked_for(ctx);
   std::string out;
   json_writer writer{out};
   writer.begin_object().member("date", date).key("shows").begin_array();
-  for (const auto& show : e.views.views().shows.list(query).items) {
-    if (only && *only != show.show_id) continue;
-    const auto seats = e.views.views().seat_map.find(show.show_id);
-    if (!seats) continue;
-    writer.begin_object().member("showId", show.show_id).key("availableSeats").begin_array();
-    for (std::size_t i = 0; i < seats->seating->size(); ++i)
-      if (seats->phase(i) == v1::AVAILABLE) writer.value(seats->seating->at(i).name);
-    writer.end_array().member("version", seats->version).end_object();
-  }
+  do {
+    const auto page = e.views.views().shows.list(query);
+    for (const auto& show : page.items)
+      if (!only || *only == show.show_id) write_free_seats(writer, e, show.show_id);
+    query.cursor = page.next_cursor;
+  } while (!query.cursor.empty());
   writer.end_array().end_object();
+  co_return json_response(200, std::move(out));
+}
+
+reply show_funnel(engine& e, request_context& ctx) {
+  const auto show = show_of(e, ctx.path_param("id"));
+  const auto seen = e.views.views().funnels.find(show.show_id);
+  std::string out;
+  json_writer{out}.begin_object().member("showId", show.show_id).member("joined", seen.joined).member("admitted", seen.admitted)
+      .member("left", seen.left).member("held", seen.held).member("paid", seen.paid).member("expired", seen.expired)
+      .member("released", seen.released).member("cancelled", seen.cancelled).end_object();
   co_return json_response(200, std::move(out));
 }
 
@@ -261,6 +284,7 @@ void add_show_routes(rows& table, engine& e) {
   add(table, e, method::get, "/shows/rankings/fastest-sellout", {.who = access::anyone}, [&e](request_context& c) { return fastest(e, c); });
   add(table, e, method::get, "/shows/{id}", {.who = access::anyone}, [&e](request_context& c) { return show_one(e, c); });
   add(table, e, method::patch, "/shows/{id}", {.who = access::operator_}, [&e](request_context& c) { return change_show(e, c); });
+  add(table, e, method::get, "/admin/shows/{id}/funnel", {.who = access::operator_}, [&e](request_context& c) { return show_funnel(e, c); });
   add(table, e, method::get, "/shows/{id}/seats", {.who = access::anyone}, [&e](request_context& c) { return show_seat_map(e, c); });
 }
 

@@ -16,10 +16,18 @@ reply sign_up(engine& e, request_context& ctx) {
   if (!e.settings.open_sign_up && (!ctx.caller || ctx.caller->role == role::user))
     throw refuse(v1::FORBIDDEN, "Signing up is not open here; a service has to do it.");
   const auto user_id = make_user_id(body.email());
+  std::string password = body.password();
   const auto r = co_await sign_up_request(e, ctx, std::move(body));
   const auto a = co_await ask(e, ctx, r);
   co_await seen(e, ctx, a);
   const auto user = value_of(e.views.views().users.find(user_id));
+  // The fingerprint knows no password, but a token is only for whoever does.
+  if (a.replayed && user && !(user->password_hash.empty() && password.empty())) {
+    std::string hash = user->password_hash;
+    const auto right = co_await e.secrets.matches(std::move(hash), std::move(password));
+    if (!right) throw refuse(v1::BUSY, "Too many passwords are being checked.");
+    if (!*right) throw refuse(v1::IDEMPOTENCY_KEY_REUSED, "This Idempotency-Key came with another password before.");
+  }
   std::string out;
   json_writer{out}.begin_object().member("userId", user_id)
       .member("token", token_for(e, user_id, from_ms(user ? user->signed_up_at_ms : to_ms(e.clock.now())))).end_object();
@@ -31,6 +39,8 @@ reply log_in(engine& e, request_context& ctx) {
   if (body.email().empty() == body.user_id().empty())
     throw refuse_field(v1::VALIDATION_FAILED, "email", "Give either email or userId.");
   const auto user_id = body.user_id().empty() ? make_user_id(body.email()) : body.user_id();
+  auto entity = user_ref(user_id);
+  co_await up_to_date(e, ctx, std::move(entity));
   const auto user = value_of(e.views.views().users.find(user_id));
   std::string hash = user ? user->password_hash : std::string{};
   std::string password = body.password();
@@ -48,6 +58,8 @@ std::string allowed_user(request_context& ctx) { return user_of(ctx, std::string
 
 reply show_user(engine& e, request_context& ctx) {
   const auto user_id = allowed_user(ctx);
+  auto entity = user_ref(user_id);
+  co_await up_to_date(e, ctx, std::move(entity));
   const auto user = value_of(e.views.views().users.find(user_id));
   if (!user) throw refuse(v1::NOT_FOUND, "There is no such user.");
   std::string out;
@@ -58,7 +70,7 @@ reply show_user(engine& e, request_context& ctx) {
 
 reply reservations_of(engine& e, request_context& ctx) {
   const auto user_id = allowed_user(ctx);
-  auto page = value_of(e.views.views().reservations.of_user(user_id, cursor_of(ctx), limit_of(ctx)));
+  auto page = value_of(e.views.views().reservations.of_user(user_id, newest_cursor_of(ctx), limit_of(ctx)));
   std::string out;
   json_writer json{out};
   json.begin_object().key("items").begin_array();

@@ -475,7 +475,10 @@ session::plan session::judge(const request_parser& parser, bool well_formed) {
   out.refusal = refuse_caller(*match.found);
   if (out.refusal) return out;
   if (std::holds_alternative<streaming_handler>(match.found->handler)) {
-    if (context_.head) out.refusal = refusal(v1::METHOD_NOT_ALLOWED, "A stream has no HEAD.");
+    if (context_.head) {
+      out.refusal = refusal(v1::METHOD_NOT_ALLOWED, "A stream has no HEAD.");
+      out.refusal->with("Allow", "GET");
+    }
     return out;
   }
   const auto& options = match.found->options;

@@ -7,7 +7,7 @@
 
 namespace usher::projections {
 
-/// The end of a fold: after the last record that is at or before both.
+/// The end of a fold: before the first record that is later than either.
 struct moment {
   std::uint64_t index = std::numeric_limits<std::uint64_t>::max();  ///< in the show's partition
   std::int64_t at_ms = std::numeric_limits<std::int64_t>::max();    ///< wall time

@@ -45,7 +45,8 @@ void fold(v1::ReservationState& state, const v1::ReservationEvent& event) {
     case v1::ReservationEvent::kConfirmed:
       state.set_payment_id(event.confirmed().payment_id());
       state.clear_process_started_at_ms();
-      return end(state, v1::CONFIRMED, event.confirmed().at_ms());
+      state.set_status(v1::CONFIRMED);
+      return;
     case v1::ReservationEvent::kRefundStarted:
       state.set_status(v1::REFUNDING);
       state.set_process_started_at_ms(event.refund_started().at_ms());

@@ -23,7 +23,7 @@ class reservations final : public projection {
 
   /// Cost: a point read. @error io_failure, corrupted
   [[nodiscard]] result<std::optional<reservation_view>> find(std::string_view reservation_id) const;
-  /// Newest first. @param cursor  of an earlier answer for the same user, or empty; another one begins at the newest
+  /// Newest first. @param cursor  of an earlier answer for the same user, or empty
   [[nodiscard]] result<page<reservation_view>> of_user(std::string_view user_id, std::string_view cursor,
                                                        std::size_t limit) const;
 

@@ -20,7 +20,7 @@
 namespace usher::store {
 namespace {
 
-constexpr std::string_view format_version = "1";
+constexpr std::string_view format_version = "2";
 constexpr std::string_view format_key = "format";
 constexpr std::size_t protection_bytes = 8;  // a checksum per key from the batch to the memtable
 constexpr std::array<std::string_view, 7> family_names{"log", "streams", "snapshots", "idempotency", "timers", "views", "meta"};

@@ -6,12 +6,20 @@
 #include <caf/behavior.hpp>
 #include <caf/event_based_actor.hpp>
 
+#include "store/bug.hpp"
 #include "store/journal.hpp"
 
 namespace usher::store {
 namespace {
 
 caf::behavior journal_writer(caf::event_based_actor* self, journal* j) {
+  self->set_exception_handler([](std::exception_ptr& thrown) -> caf::error {
+    try {
+      std::rethrow_exception(thrown);
+    } catch (const std::exception& e) {
+      bug(std::string{"the journal threw: "} + e.what());
+    }
+  });
   return {
       [self, j](write_atom) {
         if (j->write_round()) self->send(self, write_atom::value);

@@ -42,7 +42,7 @@ class route_table {
   cluster::router router_{entities_};
   boost::asio::io_context io_;
   http::bridge bridge_{io_, router_};
-  http::engine engine_{bridge_, views_, shows_, *access_, secrets_, clock_, {}, *db_, {}};
+  http::engine engine_{bridge_, views_, shows_, *access_, secrets_, clock_, {}, index_, *db_, {}};
 };
 
 }  // namespace usher::tests

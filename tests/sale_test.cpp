@@ -355,4 +355,99 @@ TEST_CASE("requests of different users run side by side, those of one user in or
   CHECK(latest_first < earliest_last);
 }
 
+TEST_CASE("whoever was answered finds at once what they did") {
+  box_office office;
+  const auto show = office.open_hall();
+  client ann{office};
+  const auto token = office.token("usr_ann");
+  for (int i = 1; i <= 10; ++i) {
+    const auto held = ann.post("/reservations", office.seat_body(show, "A-" + std::to_string(i)), office.token("usr_" + std::to_string(i)));
+    CHECK(ann.get(held.header("Location"), office.service).status == 200);
+    CHECK(ann.post("/balance/charge", office.amount_body(1), token).status == 200);
+    CHECK(ann.get("/balance", token).number("balance") == i);
+  }
+}
+
+TEST_CASE("a retry is answered as the first time, whatever has become of the hall and the admission") {
+  box_office office;
+  const auto show = office.open(R"({"title":"Evening","venue":"Hall","currency":"EUR","tiers":[{"name":"all","price":1000}],
+      "sections":[{"name":"stalls","kind":"seated","rows":[{"name":"A","seats":2,"tier":"all"}]}],
+      "queue":{"admitPerWindow":1,"windowSeconds":10,"admissionSeconds":60}})");
+  const auto token = office.token("usr_ann");
+  client ann{office};
+  const auto joined = ann.post("/queue/token", R"({"showId":")" + show + "\"}", token);
+  const auto status = ann.get("/queue/status?token=" + joined.text("token"), token).json();
+  const std::string admission{status.at("admission").as_object().at("token").as_string()};
+  request wish{"POST", "/reservations", R"({"showId":")" + show + R"(","bestAvailable":{"quantity":2}})", token,
+               {{"Idempotency-Key", "two"}, {"Queue-Token", admission}}};
+  const auto first = ann.ask(wish);
+  REQUIRE(first.status == 201);
+  office.clock.advance(120s);  // the admission is over, and nothing is left to choose
+  const auto again = ann.ask(wish);
+  CHECK(again.status == 201);
+  CHECK(again.body == first.body);
+  CHECK(again.header("Idempotency-Replayed") == "true");
+}
+
+TEST_CASE("a hundred who leave the choice to the house at once get seats, each their own") {
+  box_office office;
+  json::array rows;
+  for (int row = 0; row < 20; ++row) rows.push_back({{"name", "R" + std::to_string(row)}, {"seats", 50}, {"tier", "all"}});
+  const auto show = office.open(json::serialize(json::object{
+      {"title", "Evening"}, {"venue", "Hall"}, {"currency", "EUR"}, {"tiers", json::array{json::object{{"name", "all"}, {"price", 1000}}}},
+      {"sections", json::array{json::object{{"name", "stalls"}, {"kind", "seated"}, {"rows", rows}}}}}));
+  std::vector<request> wishes;
+  for (int i = 0; i < 100; ++i)
+    wishes.push_back({"POST", "/reservations", R"({"showId":")" + show + R"(","bestAvailable":{"quantity":2}})", office.token("usr_" + std::to_string(i)), {}});
+  const auto answers = at_once(office.port(), 100, wishes);
+  CHECK(by_status(answers)[201] >= 90);  // they choose at random when they lost, so a few may lose to the last
+  std::set<std::string> seats;
+  std::size_t held = 0;
+  for (const auto& a : answers) {
+    if (a.status != 201) continue;
+    const auto body = a.json();
+    for (const auto& seat : body.at("seats").as_array()) seats.emplace(seat.as_string());
+    held += 2;
+  }
+  CHECK(seats.size() == held);
+}
+
+TEST_CASE("an old ticket gives up nothing but itself") {
+  box_office office;
+  const auto show = office.open(R"({"title":"Evening","venue":"Hall","currency":"EUR","tiers":[{"name":"all","price":1000}],
+      "sections":[{"name":"stalls","kind":"seated","rows":[{"name":"A","seats":2,"tier":"all"}]}],
+      "queue":{"admitPerWindow":1,"windowSeconds":10}})");
+  const auto token = office.token("usr_ann");
+  client ann{office};
+  ann.post("/queue/token", R"({"showId":")" + show + "\"}", office.token("usr_first"));
+  const auto join = [&] { return ann.post("/queue/token", R"({"showId":")" + show + "\"}", token).text("token"); };
+  const auto leave = [&](const std::string& ticket) { return ann.ask({"DELETE", "/queue/token?token=" + ticket, {}, token, {}}).status; };
+  const auto old = join();
+  CHECK(leave(old) == 204);
+  const auto fresh = join();
+  CHECK(leave(old) == 204);
+  CHECK(ann.get("/queue/status?token=" + fresh, token).text("status") == "WAITING");
+}
+
+TEST_CASE("signing up again with the same key, but not the same password, gives no token") {
+  box_office office;
+  const auto sign_up = [&](const std::string& password) {
+    return client{office}.post("/users", R"({"name":"Ann","email":"ann@example.org","password":")" + password + "\"}", {}, "ann-1");
+  };
+  const auto first = sign_up("correct horse");
+  REQUIRE(first.status == 201);
+  CHECK(sign_up("correct horse").body == first.body);
+  CHECK(sign_up("battery staple").status == 422);
+}
+
+TEST_CASE("an operator sees how many came how far") {
+  box_office office;
+  const auto show = office.open_hall();
+  office.hold("usr_ann", show, "A-1");
+  const auto path = "/admin/shows/" + show + "/funnel";
+  CHECK(eventually([&] { return client{office}.get(path, office.director).number("held") == 1; }));
+  CHECK(client{office}.get(path, office.director).number("paid") == 0);
+  CHECK(client{office}.get(path, office.token("usr_ann")).status == 403);
+}
+
 }  // namespace usher::tests
