@@ -355,6 +355,38 @@ TEST_CASE("requests of different users run side by side, those of one user in or
   CHECK(latest_first < earliest_last);
 }
 
+TEST_CASE("a seat that was lost takes nothing from what a person may have") {
+  box_office office;
+  const auto show = office.open(R"({"title":"Evening","venue":"Hall","currency":"EUR","ticketLimit":1,"tiers":[{"name":"all","price":1000}],
+      "sections":[{"name":"stalls","kind":"seated","rows":[{"name":"A","seats":3,"tier":"all"}]}]})");
+  office.hold("usr_ann", show, "A-1");
+  for (int i = 0; i < 3; ++i)
+    CHECK(client{office}.post("/reservations", office.seat_body(show, "A-1"), office.token("usr_ben")).text("code") == "seat-unavailable");
+  office.hold("usr_ben", show, "A-2");
+  CHECK(client{office}.post("/reservations", office.seat_body(show, "A-3"), office.token("usr_ben")).text("code") == "ticket-limit-exceeded");
+}
+
+TEST_CASE("who has a long history wakes as they were, wherever their snapshots were taken") {
+  box_office office;
+  const auto show = office.open(R"({"title":"Evening","venue":"Hall","currency":"EUR","ticketLimit":1,"tiers":[{"name":"all","price":1000}],
+      "sections":[{"name":"stalls","kind":"seated","rows":[{"name":"A","seats":2,"tier":"all"}]}]})");
+  client ann{office};
+  const auto token = office.token("usr_ann");
+  for (int i = 0; i < 230; ++i) {  // each is two events of the seat, and two of the allowance, which always goes along
+    const auto held = ann.post("/reservations", office.seat_body(show, "A-1"), token);
+    REQUIRE(held.status == 201);
+    REQUIRE(ann.ask({"DELETE", held.header("Location"), {}, token, {}}).status == 200);
+    REQUIRE(ann.post("/balance/charge", office.amount_body(1), token).status == 200);
+  }
+  office.hold("usr_ann", show, "A-2");
+  office.restart();
+  CHECK(office.balance("usr_ann") == 230);
+  client again{office};
+  CHECK(again.post("/balance/use", office.amount_body(230), token).number("balance") == 0);
+  CHECK(again.post("/reservations", office.seat_body(show, "A-1"), token).text("code") == "ticket-limit-exceeded");
+  office.hold("usr_ben", show, "A-1");
+}
+
 TEST_CASE("whoever was answered finds at once what they did") {
   box_office office;
   const auto show = office.open_hall();
