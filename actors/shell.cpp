@@ -150,6 +150,7 @@ void shell::accept(const request_ptr& r, entity_decision d) {
     answer_in_order(r, std::move(a));
     return drive();
   }
+  if (parks) process_ = std::make_shared<const origin>(origin{r->correlation, r->traceparent});
   const auto now = around_.clock.now();
   auto record = begin_record(*r, now);
   audience tells;
@@ -158,6 +159,7 @@ void shell::accept(const request_ptr& r, entity_decision d) {
   if (parks) record->clear_idempotency_key();  // recorded with the outcome, when the process ends
   if (d.settles) {
     tells.parked = std::exchange(parked_, {});
+    process_.reset();
     if (d.settles->key) {
       record->set_user_id(d.settles->key->user_id());
       record->set_idempotency_key(d.settles->key->key());
@@ -238,19 +240,24 @@ void shell::changed() {
 void shell::drive() {
   auto errands = state_->react(ref_);
   if (errands.empty()) return;
-  around_.journal.hand_over(nullptr, [errands = std::move(errands), ref = ref_, &around = around_](auto) {
+  auto from = process_ ? process_ : std::make_shared<const origin>();
+  around_.journal.hand_over(nullptr, [errands = std::move(errands), ref = ref_, from, &around = around_](auto) {
     for (const auto& e : errands) {
       auto r = std::make_shared<actors::request>();
       r->to = e.to;
       r->command = e.command;
       r->causation = key_of(ref);
-      r->reply = [sent = e.command, ref, &around](answer a) {
+      r->correlation = from->correlation;
+      r->traceparent = from->traceparent;
+      r->reply = [sent = e.command, ref, from, &around](answer a) {
         auto next = heard(sent, a);
         if (!next) return;  // the deadline asks again
         auto verdict = std::make_shared<actors::request>();
         verdict->to = ref;
         verdict->command = std::move(*next);
         if (a.at) verdict->causation = to_token(*a.at);
+        verdict->correlation = from->correlation;
+        verdict->traceparent = from->traceparent;
         around.route(std::move(verdict));
       };
       around.route(std::move(r));

@@ -106,6 +106,12 @@ class shell : public caf::event_based_actor {
   std::list<work> waiting_;                ///< behind a slip; unlike a deque, an empty list costs nothing
   std::vector<request_ptr> postponed_;     ///< until the state changes
   std::vector<request_ptr> parked_;        ///< until the process ends
+  /// What the process under way was started by; nothing after a restart.
+  struct origin {
+    std::string correlation;
+    std::string traceparent;
+  };
+  std::shared_ptr<const origin> process_;
 };
 
 }  // namespace usher::actors

@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "store/database.hpp"
 #include "tests/client.hpp"
 
 namespace usher::tests {
@@ -385,6 +386,25 @@ TEST_CASE("who has a long history wakes as they were, wherever their snapshots w
   CHECK(again.post("/balance/use", office.amount_body(230), token).number("balance") == 0);
   office.hold("usr_ann", show, "A-1");
   CHECK(again.post("/reservations", office.seat_body(show, "A-3"), token).text("code") == "ticket-limit-exceeded");
+}
+
+TEST_CASE("every record of a payment names the request that it came from") {
+  box_office office;
+  office.charge("usr_ann", 1000);
+  const auto show = office.open_hall();
+  const auto id = office.hold("usr_ann", show, "A-1");
+  REQUIRE(client{office}.ask({"POST", "/payment", office.payment_body(id), office.token("usr_ann"), {{"Request-Id", "pay-42"}}}).status == 200);
+  office.stop();
+  const auto db = std::move(*store::database::open(log_directory(office.directory())));
+  std::size_t of_the_payment = 0;
+  for (const auto partition : std::set{partition_of(show), partition_of("usr_ann")}) {
+    const auto count = [&](const store::record_ptr& record, std::string_view) {
+      of_the_payment += record->correlation() == "pay-42" ? 1 : 0;
+      return true;
+    };
+    REQUIRE(db->scan(partition, 1, count).has_value());
+  }
+  CHECK(of_the_payment == 3);  // started, debited, confirmed
 }
 
 TEST_CASE("whoever was answered finds at once what they did") {
