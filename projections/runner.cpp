@@ -193,10 +193,16 @@ result<void> runner::write(member& m) {
   if (m.parked || !m.changed) return {};
   rows changed;
   m.view->collect(changed);
-  const auto prefix = row_prefix(*m.view);
-  for (auto& row : changed) row.key.insert(0, prefix);
-  changed.push_back({checkpoint_key(*m.view), checkpoint_row(m.view->version(), m.applied)});
-  if (auto put = db_->put_derived(store::family::views, changed); !put) return put;
+  const auto put = db_->put_derived(store::family::views, [&](store::database::row_writer& rows) {
+    const auto prefix = row_prefix(*m.view);
+    std::string key;
+    for (const auto& row : changed) {
+      key.assign(prefix).append(row.key);
+      row.value ? rows.put(key, *row.value) : rows.erase(key);
+    }
+    rows.put(checkpoint_key(*m.view), checkpoint_row(m.view->version(), m.applied));
+  });
+  if (!put) return put;
   m.view->written();
   m.changed = false;
   const std::lock_guard lock(status_mutex_);

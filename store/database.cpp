@@ -280,18 +280,42 @@ result<void> database::each(family f, std::string_view prefix, std::string_view 
   return {};
 }
 
-result<void> database::put_derived(family f, const std::vector<row>& rows) {
-  if (f == family::log || f == family::meta) bug("log and meta are not derived");
+namespace {
+
+class batch_writer final : public database::row_writer {
+ public:
+  explicit batch_writer(rocksdb::ColumnFamilyHandle* into) : into_{into} {}
+  void put(std::string_view key, std::string_view value) override { take(batch.Put(into_, slice(key), slice(value))); }
+  void erase(std::string_view key) override { take(batch.Delete(into_, slice(key))); }
+
   rocksdb::WriteBatch batch;
-  rocksdb::Status s;
-  for (const auto& r : rows) {
-    if (s.ok()) s = r.value ? batch.Put(impl_->at(f), slice(r.key), slice(*r.value)) : batch.Delete(impl_->at(f), slice(r.key));
+  rocksdb::Status failed;  // the first one
+
+ private:
+  void take(const rocksdb::Status& s) {
+    if (failed.ok() && !s.ok()) failed = s;
   }
+  rocksdb::ColumnFamilyHandle* into_;
+};
+
+}  // namespace
+
+result<void> database::put_derived(family f, const std::function<void(row_writer&)>& fill) {
+  if (f == family::log || f == family::meta) bug("log and meta are not derived");
+  batch_writer rows{impl_->at(f)};
+  fill(rows);
   rocksdb::WriteOptions options;
   options.disableWAL = true;
-  if (s.ok()) s = impl_->db->Write(options, &batch);
+  auto s = rows.failed;
+  if (s.ok()) s = impl_->db->Write(options, &rows.batch);
   if (!s.ok()) return failure_of(s, "writing rows");
   return {};
+}
+
+result<void> database::put_derived(family f, const std::vector<row>& rows) {
+  return put_derived(f, [&rows](row_writer& into) {
+    for (const auto& r : rows) r.value ? into.put(r.key, *r.value) : into.erase(r.key);
+  });
 }
 
 result<void> database::erase_prefix(family f, std::string_view prefix) {

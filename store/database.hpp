@@ -60,6 +60,15 @@ class database {
                     const std::function<bool(std::string_view key, std::string_view value)>& visit) const;
   struct row { std::string key; std::optional<std::string> value; };  ///< no value: delete
   result<void> put_derived(family, const std::vector<row>& rows);
+  /// What a batch is filled with. Keys and values are copied.
+  class row_writer {
+   public:
+    virtual ~row_writer() = default;
+    virtual void put(std::string_view key, std::string_view value) = 0;
+    virtual void erase(std::string_view key) = 0;
+  };
+  /// The same without a string for each key and value, for those who write many.
+  result<void> put_derived(family, const std::function<void(row_writer&)>& fill);
   result<void> erase_prefix(family, std::string_view prefix);
   result<void> put_meta(std::string_view key, std::string_view value);  ///< synced
   /// Writes all memtables out, so that the derived families survive a restart without catching up.

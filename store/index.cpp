@@ -13,6 +13,8 @@
 #include <boost/endian/conversion.hpp>
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <iterator>
 #include <string>
 #include <utility>
@@ -22,9 +24,16 @@
 namespace usher::store {
 namespace {
 
-void put(std::string& out, std::uint64_t n) {
-  const auto big_endian = boost::endian::native_to_big(n);
-  out.append(reinterpret_cast<const char*>(&big_endian), sizeof big_endian);
+/// Numbers in a row, big endian.
+template <class... Numbers>
+std::array<char, 8 * sizeof...(Numbers)> numbers(Numbers... all) {
+  const std::array<std::uint64_t, sizeof...(Numbers)> big_endian{boost::endian::native_to_big(static_cast<std::uint64_t>(all))...};
+  return std::bit_cast<std::array<char, 8 * sizeof...(Numbers)>>(big_endian);
+}
+
+template <std::size_t N>
+std::string_view view(const std::array<char, N>& bytes) {
+  return {bytes.data(), N};
 }
 
 std::uint64_t number_at(std::string_view bytes, std::size_t place) {
@@ -33,26 +42,21 @@ std::uint64_t number_at(std::string_view bytes, std::size_t place) {
   return n;
 }
 
-std::string row_key(char kind, const short_hash& h) {
-  std::string key;
-  key.reserve(17);
-  key += kind;
-  put(key, h.high);
-  put(key, h.low);
+std::array<char, 17> row_key(char kind, const short_hash& h) {
+  std::array<char, 17> key;
+  key[0] = kind;
+  const auto hash = numbers(h.high, h.low);
+  std::copy(hash.begin(), hash.end(), key.begin() + 1);
   return key;
 }
 
 short_hash hash_in(std::string_view key) { return {number_at(key, 1), number_at(key, 9)}; }
 
-std::string numbers(std::initializer_list<std::uint64_t> all) {
-  std::string out;
-  out.reserve(8 * all.size());
-  for (const auto n : all) put(out, n);
-  return out;
-}
-
-void add_checkpoints(std::vector<database::row>& rows, const std::map<std::uint32_t, std::uint64_t>& upto) {
-  for (const auto& [p, index] : upto) rows.push_back({std::string{'c', static_cast<char>(p >> 8), static_cast<char>(p)}, numbers({index})});
+void put_checkpoints(database::row_writer& rows, const std::map<std::uint32_t, std::uint64_t>& upto) {
+  for (const auto& [p, index] : upto) {
+    const std::array<char, 3> key{'c', static_cast<char>(p >> 8), static_cast<char>(p)};
+    rows.put(view(key), view(numbers(index)));
+  }
 }
 
 failure unreadable(std::string_view family) { return {errc::corrupted, "a row of " + std::string{family} + " can't be read"}; }
@@ -296,25 +300,29 @@ result<void> engine_index::load(const database& db) {
 }
 
 result<void> engine_index::write(database& db, const changes& c) {
-  std::vector<database::row> rows;
-  rows.reserve(c.heads.size() + partition_count);
-  for (const auto& [key, head] : c.heads) rows.push_back({row_key('s', key), numbers({head.version, head.index})});
-  add_checkpoints(rows, c.upto);
-  if (auto written = db.put_derived(family::streams, rows); !written) return written;
-
-  rows.clear();
-  for (const auto& [key, at_ms, entity] : c.deadlines)
-    rows.push_back({row_key('t', key), entity ? std::optional{numbers({static_cast<std::uint64_t>(at_ms)}) + entity->SerializeAsString()} : std::nullopt});
-  add_checkpoints(rows, c.upto);
-  if (auto written = db.put_derived(family::timers, rows); !written) return written;
-
-  rows.clear();
-  for (const auto& [key, value] : c.keys)
-    rows.push_back({row_key('k', key), value ? std::optional{numbers({value->known.fingerprint, value->known.at.partition, value->known.at.index,
-                                                                      static_cast<std::uint64_t>(value->at_ms)})}
-                                             : std::nullopt});
-  add_checkpoints(rows, c.upto);
-  return db.put_derived(family::idempotency, rows);
+  auto written = db.put_derived(family::streams, [&c](database::row_writer& rows) {
+    for (const auto& [key, head] : c.heads) rows.put(view(row_key('s', key)), view(numbers(head.version, head.index)));
+    put_checkpoints(rows, c.upto);
+  });
+  if (!written) return written;
+  written = db.put_derived(family::timers, [&c](database::row_writer& rows) {
+    std::string value;
+    for (const auto& [key, at_ms, entity] : c.deadlines) {
+      value = view(numbers(at_ms));
+      if (entity) entity->AppendToString(&value);
+      entity ? rows.put(view(row_key('t', key)), value) : rows.erase(view(row_key('t', key)));
+    }
+    put_checkpoints(rows, c.upto);
+  });
+  if (!written) return written;
+  return db.put_derived(family::idempotency, [&c](database::row_writer& rows) {
+    for (const auto& [key, value] : c.keys) {
+      const auto name = row_key('k', key);
+      if (!value) rows.erase(view(name));
+      else rows.put(view(name), view(numbers(value->known.fingerprint, value->known.at.partition, value->known.at.index, value->at_ms)));
+    }
+    put_checkpoints(rows, c.upto);
+  });
 }
 
 result<void> engine_index::flush(database& db) {
