@@ -223,7 +223,13 @@ reply show_seat_map(engine& e, request_context& ctx) {
   if (!seats) throw refuse(v1::NOT_FOUND, "There is no such show.");
   if (format == "list") {
     const auto show = show_of(e, seats->show_id);  // whose prices may change while its seats don't
-    co_return with_etag(ctx, "v" + std::to_string(seats->version) + '.' + std::to_string(show.version), list_body(ctx, *seats, *show.plan));
+    auto r = with_etag(ctx, "v" + std::to_string(seats->version) + '.' + std::to_string(show.version), {});
+    // The first page, which everybody asks for, is kept with the picture.
+    const auto encode = [&] { return list_body(ctx, *seats, *show.plan); };
+    const bool first = cursor_of(ctx).empty() && !ctx.query_param("limit");
+    if (r.status == 200 && first) r.body = seats->page(show.version, encode);
+    else if (r.status == 200) r.body = encode();
+    co_return r;
   }
   auto r = with_etag(ctx, seats->version, {});
   // The body is kept with the picture and shared by all who read it.

@@ -51,6 +51,15 @@ const std::string& show_seats::bits_base64() const {
   return base64_;
 }
 
+std::shared_ptr<const std::string> show_seats::page(std::uint64_t other_version, const std::function<std::string()>& encode) const {
+  const std::lock_guard lock(page_mutex_);
+  if (!page_ || page_version_ != other_version) {
+    page_ = std::make_shared<const std::string>(encode());
+    page_version_ = other_version;
+  }
+  return page_;
+}
+
 const std::string& show_seats::body(const std::function<std::string(const show_seats&)>& encode) const {
   std::call_once(body_once_, [&] { body_ = encode(*this); });
   return body_;

@@ -53,12 +53,17 @@ class show_seats {
   /// The answer's body: what `encode` makes of this picture, made on the first call and kept. Thread-safe; all callers
   /// must pass the same encoder.
   [[nodiscard]] const std::string& body(const std::function<std::string(const show_seats&)>& encode) const;
+  /// The same for an answer that also rests on something of another version: kept until another one is asked for.
+  [[nodiscard]] std::shared_ptr<const std::string> page(std::uint64_t other_version, const std::function<std::string()>& encode) const;
 
  private:
   mutable std::once_flag base64_once_;
   mutable std::string base64_;
   mutable std::once_flag body_once_;
   mutable std::string body_;
+  mutable std::mutex page_mutex_;
+  mutable std::uint64_t page_version_ = 0;
+  mutable std::shared_ptr<const std::string> page_;
 };
 
 /// What changed between two versions. States are absolute: applying them twice is harmless.

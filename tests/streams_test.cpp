@@ -202,8 +202,14 @@ TEST_CASE("a show that sells is not taken for the one that was seen before") {
   };
   CHECK(again("") == 304);
   CHECK(again(office.reserve("usr_ann", show, "A-1").header("Log-Position")) == 200);
-  request change{"PATCH", "/shows/" + show, R"({"title":"Night"})", office.director, {{"If-Match", seen}}};
+  const auto price = [&] {
+    const auto page = client{office}.get("/shows/" + show + "/seats").json();
+    return page.at("items").as_array().at(0).as_object().at("price").to_number<int>();
+  };
+  CHECK(price() == 1000);
+  request change{"PATCH", "/shows/" + show, R"({"tiers":[{"name":"all","price":1200}]})", office.director, {{"If-Match", seen}}};
   CHECK(client{office}.ask(change).status == 200);
+  CHECK(price() == 1200);
 }
 
 TEST_CASE("whoever comes without an admission is shown the way to the queue") {
