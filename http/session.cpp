@@ -11,7 +11,6 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/status.hpp>
 #include <boost/beast/http/verb.hpp>
@@ -22,6 +21,7 @@
 #include <ctime>
 
 #include "http/problem.hpp"
+#include "http/request_parser.hpp"
 #include "http/socket_connection.hpp"
 
 namespace usher::http {
@@ -38,22 +38,9 @@ constexpr std::size_t read_body_bytes = 64 * 1024;
 constexpr std::size_t joined_body_bytes_max = 16 * 1024;  // a longer body isn't copied behind its header
 constexpr std::size_t linger_bytes_max = 1024 * 1024;
 constexpr std::size_t kept_body_bytes_max = 64 * 1024;    // memory of a longer body is given back after its request
-constexpr std::size_t body_reserve_max = 1024 * 1024;     // a Content-Length alone buys no more memory than this
 constexpr std::size_t request_id_max = 64;
 
 bool alike(std::string_view a, std::string_view b) { return beast::iequals(a, b); }
-
-method method_of(beast::http::verb v) {
-  switch (v) {
-    case beast::http::verb::get:
-    case beast::http::verb::head: return method::get;
-    case beast::http::verb::post: return method::post;
-    case beast::http::verb::put: return method::put;
-    case beast::http::verb::patch: return method::patch;
-    case beast::http::verb::delete_: return method::delete_;
-    default: return method::other;
-  }
-}
 
 bool is_request_id(std::string_view text) {
   const auto plain = [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_' || c == '.'; };
@@ -74,82 +61,6 @@ bool may(const principal& who, access needed) {
   }
   return false;
 }
-
-/// Keeps a request's header in one piece of memory that lives on from request to request, and its body in the context's string.
-class request_parser final : public beast::http::basic_parser<true> {
- public:
-  struct span {
-    std::uint32_t begin = 0;
-    std::uint32_t size = 0;
-  };
-  /// The memory of a connection.
-  struct memory {
-    std::string text;
-    std::vector<std::pair<span, span>> fields;
-    span target;
-  };
-
-  request_parser(memory& kept, request_context& context, std::size_t header_bytes_max)
-      : kept_{kept}, context_{context}, header_bytes_max_{header_bytes_max} {
-    kept_.text.clear();
-    kept_.fields.clear();
-    header_limit(static_cast<std::uint32_t>(header_bytes_max));
-    body_limit(boost::none);  // judged when the route is known
-  }
-
-  /// Fills the context's views, which hold until the next parser is made.
-  void show_header() {
-    const auto view = [&](span s) { return std::string_view{kept_.text}.substr(s.begin, s.size); };
-    for (const auto& [name, value] : kept_.fields) context_.headers.emplace_back(view(name), view(value));
-    context_.target = view(kept_.target);
-  }
-
-  bool http_1_0() const { return version_ < 11; }
-  bool expects_body() const { return chunked() || content_length().value_or(0) > 0; }
-
- private:
-  span keep(beast::string_view text) {
-    const span at{static_cast<std::uint32_t>(kept_.text.size()), static_cast<std::uint32_t>(text.size())};
-    kept_.text.append(text.data(), text.size());
-    return at;
-  }
-
-  void on_request_impl(beast::http::verb v, beast::string_view, beast::string_view target, int version, error_code& ec) override {
-    ec = {};
-    version_ = version;
-    context_.method = method_of(v);
-    context_.head = v == beast::http::verb::head;
-    kept_.target = keep(target);
-  }
-  void on_response_impl(int, beast::string_view, int, error_code& ec) override { ec = {}; }
-  void on_field_impl(beast::http::field, beast::string_view name, beast::string_view value, error_code& ec) override {
-    ec = {};
-    if (kept_.text.size() + name.size() + value.size() > header_bytes_max_) {
-      ec = beast::http::error::header_limit;
-      return;
-    }
-    const auto kept_name = keep(name);
-    kept_.fields.emplace_back(kept_name, keep(value));
-  }
-  void on_header_impl(error_code& ec) override { ec = {}; }
-  void on_body_init_impl(const boost::optional<std::uint64_t>& length, error_code& ec) override {
-    ec = {};
-    if (length) context_.body.reserve(std::min<std::size_t>(*length, body_reserve_max));
-  }
-  std::size_t on_body_impl(beast::string_view body, error_code& ec) override {
-    ec = {};
-    context_.body.append(body.data(), body.size());
-    return body.size();
-  }
-  void on_chunk_header_impl(std::uint64_t, beast::string_view, error_code& ec) override { ec = {}; }
-  std::size_t on_chunk_body_impl(std::uint64_t, beast::string_view body, error_code& ec) override { return on_body_impl(body, ec); }
-  void on_finish_impl(error_code& ec) override { ec = {}; }
-
-  memory& kept_;
-  request_context& context_;
-  const std::size_t header_bytes_max_;
-  int version_ = 11;
-};
 
 }  // namespace
 
