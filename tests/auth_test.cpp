@@ -21,22 +21,15 @@
 
 #include "http/auth.hpp"
 #include "http/passwords.hpp"
+#include "tests/support.hpp"
 
 namespace {
 
 namespace http = usher::http;
 using namespace std::chrono_literals;
+using usher::tests::temp_dir;
 
 const usher::time_point noon = usher::from_ms(1'800'000'000'000);
-
-struct folder {
-  std::filesystem::path path;
-  folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "usher-auth-XXXXXX").string();
-    path = ::mkdtemp(name.data());
-  }
-  ~folder() { std::filesystem::remove_all(path); }
-};
 
 std::string base64url(std::string_view bytes) {
   std::string out(sodium_base64_encoded_len(bytes.size(), sodium_base64_VARIANT_URLSAFE_NO_PADDING), '\0');
@@ -97,14 +90,14 @@ http::claims place_of_ann(http::purpose what) {
   return out;
 }
 
-std::unique_ptr<http::tokens> open(const folder& f, std::optional<std::filesystem::path> key = {}, std::string issuer = {}) {
-  return std::move(http::tokens::open({f.path / "secret", std::move(key), std::move(issuer), 4}).value());
+std::unique_ptr<http::tokens> open(const temp_dir& f, std::optional<std::filesystem::path> key = {}, std::string issuer = {}) {
+  return std::move(http::tokens::open({std::filesystem::path{f.path} / "secret", std::move(key), std::move(issuer), 4}).value());
 }
 
 }  // namespace
 
 TEST_CASE("a token says who calls until it expires, to the second") {
-  const folder f;
+  const temp_dir f;
   const auto tokens = open(f);
   const auto token = tokens->issue(access_of_ann());
   for (int twice = 0; twice < 2; ++twice) {
@@ -121,7 +114,7 @@ TEST_CASE("a token says who calls until it expires, to the second") {
 }
 
 TEST_CASE("a token that was changed anywhere is worth nothing") {
-  const folder f;
+  const temp_dir f;
   const auto tokens = open(f);
   const auto token = tokens->issue(access_of_ann());
   for (std::size_t i = 0; i < token.size(); ++i) {
@@ -138,7 +131,7 @@ TEST_CASE("a token that was changed anywhere is worth nothing") {
 }
 
 TEST_CASE("a token for one purpose is refused for another, also once it is remembered") {
-  const folder f;
+  const temp_dir f;
   const auto tokens = open(f);
   const std::array purposes{http::purpose::access, http::purpose::queue, http::purpose::admission};
   for (const auto made : purposes) {
@@ -155,22 +148,22 @@ TEST_CASE("a token for one purpose is refused for another, also once it is remem
 }
 
 TEST_CASE("the algorithm none is never accepted") {
-  const folder f;
+  const temp_dir f;
   const auto tokens = open(f);
   for (const auto* none : {"none", "None", "NONE", "", "HS384", "HS512", "hs256"}) {
     CHECK_FALSE(tokens->verify(unsigned_token(none, ann) + ".", http::purpose::access, noon));
-    CHECK_FALSE(tokens->verify(with_hmac(unsigned_token(none, ann), content_of(f.path / "secret")), http::purpose::access, noon));
+    CHECK_FALSE(tokens->verify(with_hmac(unsigned_token(none, ann), content_of(std::filesystem::path{f.path} / "secret")), http::purpose::access, noon));
   }
-  CHECK(tokens->verify(with_hmac(unsigned_token("HS256", ann), content_of(f.path / "secret")), http::purpose::access, noon));
+  CHECK(tokens->verify(with_hmac(unsigned_token("HS256", ann), content_of(std::filesystem::path{f.path} / "secret")), http::purpose::access, noon));
 }
 
 TEST_CASE("an outside issuer's tokens are accepted with its key and in no other way") {
-  const folder f;
+  const temp_dir f;
   const bool rsa = GENERATE(true, false);
   EVP_PKEY* key = rsa ? EVP_RSA_gen(2048) : EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519");
   const auto* digest = rsa ? EVP_sha256() : nullptr;
   const std::string algorithm = rsa ? "RS256" : "EdDSA";
-  const auto file = f.path / "issuer.pem";
+  const auto file = std::filesystem::path{f.path} / "issuer.pem";
   write_public(file, key);
   const auto tokens = open(f, file, "https://id");
   const auto verified = tokens->verify(with_signature(unsigned_token(algorithm, ann), key, digest), http::purpose::access, noon);
@@ -195,21 +188,21 @@ TEST_CASE("an outside issuer's tokens are accepted with its key and in no other 
 }
 
 TEST_CASE("the secret is made once, is for its owner only, and is refused where others can read it") {
-  const folder f;
+  const temp_dir f;
   const auto token = open(f)->issue(access_of_ann());
   struct stat facts {};
-  REQUIRE(::stat((f.path / "secret").c_str(), &facts) == 0);
+  REQUIRE(::stat((std::filesystem::path{f.path} / "secret").c_str(), &facts) == 0);
   CHECK((facts.st_mode & 0777) == 0600);
   CHECK(std::distance(std::filesystem::directory_iterator{f.path}, {}) == 1);
   CHECK(open(f)->verify(token, http::purpose::access, noon));
-  std::filesystem::permissions(f.path / "secret", std::filesystem::perms{0640});
-  const auto refused = http::tokens::open({f.path / "secret", {}, {}, 4});
+  std::filesystem::permissions(std::filesystem::path{f.path} / "secret", std::filesystem::perms{0640});
+  const auto refused = http::tokens::open({std::filesystem::path{f.path} / "secret", {}, {}, 4});
   REQUIRE_FALSE(refused.has_value());
   CHECK(refused.error().code == usher::errc::invalid_argument);
 }
 
 TEST_CASE("tokens beyond what is remembered are verified afresh") {
-  const folder f;
+  const temp_dir f;
   const auto tokens = open(f);
   for (int i = 0; i < 50; ++i) {
     auto c = access_of_ann();

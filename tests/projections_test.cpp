@@ -12,35 +12,21 @@
 #include <thread>
 
 #include "projections/runner.hpp"
+#include "tests/support.hpp"
 
 namespace usher {
 namespace {
 
 using projections::runner;
 
-// A directory that is gone when the test is.
-class scratch {
- public:
-  scratch() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "usher-projections-XXXXXX").string();
-    if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary directory");
-    path_ = pattern;
-  }
-  ~scratch() { std::filesystem::remove_all(path_); }
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
-
 // Writes records as the journal would: indices per partition, versions per stream.
 class log_writer {
  public:
-  log_writer() : db_(store::database::open(directory_.path()).value()) {}
+  log_writer() : db_(store::database::open(directory_.path).value()) {}
   store::database& db() { return *db_; }
   void reopen() {
     db_.reset();
-    db_ = store::database::open(directory_.path()).value();
+    db_ = store::database::open(directory_.path).value();
   }
 
   v1::StreamEvent event(v1::EntityRef of) {
@@ -66,7 +52,7 @@ class log_writer {
   std::vector<store::record_ptr> all;
 
  private:
-  scratch directory_;
+  tests::temp_dir directory_;
   std::unique_ptr<store::database> db_;
   std::map<std::string, std::uint64_t> versions_;
   std::map<std::uint32_t, std::uint64_t> ends_;

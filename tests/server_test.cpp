@@ -27,6 +27,7 @@
 
 #include "http/problem.hpp"
 #include "http/server.hpp"
+#include "tests/support.hpp"
 
 namespace {
 
@@ -63,7 +64,7 @@ struct echo final : http::socket_handler {
 
 /// A server on two threads, with a handful of routes. `slow` answers when the test says so.
 struct world {
-  std::filesystem::path folder;
+  usher::tests::temp_dir folder;
   noon clock;
   echo sockets;
   std::promise<void> entered;
@@ -78,9 +79,7 @@ struct world {
   std::vector<std::thread> threads;
 
   explicit world(http::server_settings settings = {}) {
-    std::string name = (std::filesystem::temp_directory_path() / "usher-http-XXXXXX").string();
-    folder = ::mkdtemp(name.data());
-    tokens = std::move(http::tokens::open({folder / "secret", {}, {}, 100}).value());
+    tokens = std::move(http::tokens::open({folder.path + "/secret", {}, {}, 100}).value());
     server = std::make_unique<http::server>(io, settings, http::server_parts{routes, *tokens, clock, metrics, &sockets});
     port = server->listen().value();
     for (int i = 0; i < 2; ++i) threads.emplace_back([this] { io.run(); });
@@ -91,7 +90,6 @@ struct world {
     work.reset();
     io.stop();
     for (auto& t : threads) t.join();
-    std::filesystem::remove_all(folder);
   }
   void stop(std::chrono::milliseconds deadline) {
     if (!stopped_.exchange(true)) asio::co_spawn(io, server->stop(deadline), asio::use_future).get();
