@@ -83,6 +83,7 @@ auto with_aggregate(v1::Kind kind, F f) -> decltype(f.template operator()<seat>(
     case v1::QUEUE: return f.template operator()<queue>();
     case v1::WALLET: return f.template operator()<wallet>();
     case v1::USER: return f.template operator()<user>();
+    case v1::PROVIDER:  // outside, and never an entity here
     case v1::KIND_UNSPECIFIED:
     case v1::Kind_INT_MIN_SENTINEL_DO_NOT_USE_:
     case v1::Kind_INT_MAX_SENTINEL_DO_NOT_USE_: break;

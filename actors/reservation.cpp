@@ -450,6 +450,9 @@ decision<reservation::event> reservation::decide(const v1::EntityRef& ref, const
     case command::kWake: return wake_up(ref, s, ctx);
     case command::kSettlePayment: return settle_payment(ref, s, c.settle_payment(), ctx);
     case command::kSettleRefund: return settle_refund(ref, s, c.settle_refund(), ctx);
+    case command::kExtend:
+    case command::kTransfer:
+    case command::kExchange:
     case command::KIND_NOT_SET: break;
   }
   return no_command<event>();
@@ -469,6 +472,13 @@ void reservation::evolve(state& s, const event& e) {
       return s.clear_process_started_at_ms();
     case event::kRefundStarted: return start(s, v1::REFUNDING, e.refund_started());
     case event::kCancelled: return end(s, v1::CANCELLED, e.cancelled().at_ms());
+    case event::kPaymentLapsed:
+    case event::kLatePaymentSeated:
+    case event::kLateRefundStarted:
+    case event::kLateRefunded:
+    case event::kExtended:
+    case event::kTransferred:
+    case event::kExchanged:
     case event::KIND_NOT_SET: return;
   }
 }

@@ -151,6 +151,10 @@ decision<wallet::event> wallet::decide(const v1::EntityRef&, const state& s, con
     case command::kUse: return use(s, c.use(), now_ms);
     case command::kDebit: return debit(s, c.debit(), now_ms);
     case command::kCredit: return credit(s, c.credit(), now_ms);
+    case command::kAuthorize:
+    case command::kCapture:
+    case command::kVoidFunds:
+    case command::kWake:
     case command::KIND_NOT_SET: break;
   }
   return no_command<event>();
@@ -167,6 +171,9 @@ void wallet::evolve(state& s, const event& e) {
     case event::kCredited:
       move(s, e.credited());
       return settle(s, e.credited().payment_id(), v1::REFUNDED);
+    case event::kAuthorized:
+    case event::kCaptured:
+    case event::kVoided:
     case event::KIND_NOT_SET: return;
   }
 }

@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t digest_length = 16;  // characters of base32 for 80 bits
 constexpr std::string_view base32 = "abcdefghijklmnopqrstuvwxyz234567";
 
-constexpr std::array<std::pair<v1::Kind, std::string_view>, 8> words{{
+constexpr std::array<std::pair<v1::Kind, std::string_view>, 9> words{{
     {v1::SHOW, "show"},
     {v1::SEAT, "seat"},
     {v1::STOCK, "stock"},
@@ -25,6 +25,7 @@ constexpr std::array<std::pair<v1::Kind, std::string_view>, 8> words{{
     {v1::QUEUE, "queue"},
     {v1::WALLET, "wallet"},
     {v1::USER, "user"},
+    {v1::PROVIDER, "provider"},
 }};
 
 /// 80 bits of SHA-256 over `prefix` and `seed`. The prefix keeps ids of different kinds apart where they share a seed.

@@ -79,7 +79,7 @@ std::optional<log_position> position_from_token(std::string_view);
 
 /// The name of an entity as one string: `kind/group` or `kind/group/name`, as in `seat/shw_x/A-12`. Unique and stable.
 std::string key_of(const v1::EntityRef&);
-/// The lower-case word of a kind: show, seat, stock, allowance, reservation, queue, wallet, user.
+/// The lower-case word of a kind: show, seat, stock, allowance, reservation, queue, wallet, user, provider.
 std::string_view word_of(v1::Kind);
 v1::Kind kind_from_word(std::string_view);  ///< KIND_UNSPECIFIED where there is none
 

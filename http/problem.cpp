@@ -26,6 +26,9 @@ problem_kind kind_of(v1::Code code) {
     case v1::STOCK_UNAVAILABLE: return {409, "seat-unavailable", "Not available", false};
     case v1::RESERVATION_NOT_PENDING:
     case v1::NOT_THE_HOLDER: return {409, "reservation-not-pending", "The reservation isn't pending", false};
+    case v1::ORPHAN_SEAT: return {409, "orphan-seat", "It would leave a single seat free", false};
+    case v1::EXTENSION_UNAVAILABLE: return {409, "extension-unavailable", "The hold can't be made longer", false};
+    case v1::AUTHORIZATION_ENDED: return {409, "authorization-ended", "The authorization isn't open", false};
     case v1::TICKET_LIMIT_EXCEEDED: return {409, "ticket-limit-exceeded", "More tickets than one buyer may have", false};
     case v1::IDEMPOTENCY_IN_FLIGHT: return {409, "idempotency-in-flight", "The first request with this key is still running", true};
     case v1::ALREADY_EXISTS: return {409, "already-exists", "It exists already", false};
@@ -68,6 +71,15 @@ response written(const problem_kind& kind, const v1::Rejection& rejection, std::
     json.key("faults").begin_array();
     for (const auto& fault : rejection.faults()) {
       json.begin_object().member("field", fault.field()).member("detail", fault.detail()).end_object();
+    }
+    json.end_array();
+  }
+  if (rejection.alternatives_size() > 0) {
+    json.key("alternatives").begin_array();
+    for (const auto& instead : rejection.alternatives()) {
+      json.begin_object().key("seats").begin_array();
+      for (const auto& seat : instead.seats()) json.value(seat);
+      json.end_array().member("amount", instead.amount()).end_object();
     }
     json.end_array();
   }

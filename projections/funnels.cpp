@@ -24,13 +24,20 @@ void count(funnel& show, const v1::QueueEvent& event) {
 void count(funnel& show, const v1::ReservationEvent& event) {
   switch (event.kind_case()) {
     case v1::ReservationEvent::kPlaced: ++show.held; return;
-    case v1::ReservationEvent::kConfirmed: ++show.paid; return;
-    case v1::ReservationEvent::kExpired: ++show.expired; return;
+    case v1::ReservationEvent::kConfirmed:
+    case v1::ReservationEvent::kLatePaymentSeated: ++show.paid; return;
+    case v1::ReservationEvent::kExpired:
+    case v1::ReservationEvent::kPaymentLapsed: ++show.expired; return;
     case v1::ReservationEvent::kReleased: ++show.released; return;
     case v1::ReservationEvent::kCancelled: ++show.cancelled; return;
     case v1::ReservationEvent::kPaymentStarted:
     case v1::ReservationEvent::kPaymentDeclined:
     case v1::ReservationEvent::kRefundStarted:
+    case v1::ReservationEvent::kLateRefundStarted:
+    case v1::ReservationEvent::kLateRefunded:
+    case v1::ReservationEvent::kExtended:
+    case v1::ReservationEvent::kTransferred:
+    case v1::ReservationEvent::kExchanged:
     case v1::ReservationEvent::KIND_NOT_SET: return;
   }
 }

@@ -54,6 +54,13 @@ void fold(v1::ReservationState& state, const v1::ReservationEvent& event) {
     case v1::ReservationEvent::kCancelled:
       state.clear_process_started_at_ms();
       return end(state, v1::CANCELLED, event.cancelled().at_ms());
+    case v1::ReservationEvent::kPaymentLapsed:
+    case v1::ReservationEvent::kLatePaymentSeated:
+    case v1::ReservationEvent::kLateRefundStarted:
+    case v1::ReservationEvent::kLateRefunded:
+    case v1::ReservationEvent::kExtended:
+    case v1::ReservationEvent::kTransferred:
+    case v1::ReservationEvent::kExchanged:
     case v1::ReservationEvent::KIND_NOT_SET: return;
   }
 }

@@ -30,6 +30,9 @@ std::optional<wallet_entry> entry_from(const v1::WalletEvent& event) {
     case v1::WalletEvent::kDebited: return entry_from(movement::payment, event.debited());
     case v1::WalletEvent::kCredited: return entry_from(movement::refund, event.credited());
     case v1::WalletEvent::kDebitRefused:
+    case v1::WalletEvent::kAuthorized:
+    case v1::WalletEvent::kCaptured:
+    case v1::WalletEvent::kVoided:
     case v1::WalletEvent::KIND_NOT_SET: return std::nullopt;
   }
   return std::nullopt;
