@@ -138,7 +138,7 @@ TEST_CASE("a map is an object in order of its keys, and comes back") {
   (*wallet.mutable_payments())["pay_b"] = usher::v1::REFUNDED;
   (*wallet.mutable_payments())["pay_a"] = usher::v1::DEBITED;
   const auto text = written(wallet);
-  CHECK(text == R"({"balance":0,"payments":{"pay_a":"DEBITED","pay_b":"REFUNDED"}})");
+  CHECK(text == R"({"balance":0,"payments":{"pay_a":"DEBITED","pay_b":"REFUNDED"},"authorizations":{},"held":0})");
   usher::v1::WalletState back;
   CHECK(usher::from_json(std::string_view{text}, back).empty());
   CHECK(MessageDifferencer::Equals(wallet, back));
