@@ -24,9 +24,10 @@ seat_decision hold(const v1::EntityRef& ref, const v1::SeatState& s, const v1::H
     d.rejection.add_seats(ref.name());
     return d;
   }
-  v1::SeatEvent e;
-  e.mutable_held()->set_reservation_id(c.reservation_id());
-  return seat_decision::accepted(std::move(e));
+  std::vector<v1::SeatEvent> events(c.sold() ? 2 : 1);
+  events[0].mutable_held()->set_reservation_id(c.reservation_id());
+  if (c.sold()) events[1].mutable_sold()->set_reservation_id(c.reservation_id());
+  return seat_decision::accepted(std::move(events));
 }
 
 seat_decision sell(const v1::EntityRef& ref, const v1::SeatState& s, const v1::SellSeat& c) {

@@ -8,7 +8,7 @@ namespace usher::actors {
 /// One numbered seat of one show: available, held for a reservation, sold to it, or blocked.
 ///
 /// Its commands are parts of the decisions of reservations, which are the arbiters, so a seat has no deadline of its own.
-/// The first hold to reach the log wins. A command that was already served is accepted again and records nothing.
+/// The first hold to reach the log wins; one that is paid for already sells in the same step. A command that was already served is accepted again and records nothing.
 /// Rejects `hold` with SEAT_UNAVAILABLE, which names the seat, and `sell` and `release` with NOT_THE_HOLDER.
 struct seat {
   using state = v1::SeatState;

@@ -25,12 +25,16 @@ stock_decision take(const v1::EntityRef& ref, const v1::StockState& s, const v1:
                                     left == 0 ? "No place is left in " + ref.name() + "."
                                               : "Only " + counted(left, "place") + (left == 1 ? " is" : " are") + " left in " +
                                                     ref.name() + ".");
-  v1::StockEvent e;
-  auto* taken = e.mutable_taken();
+  std::vector<v1::StockEvent> events(c.sold() ? 2 : 1);
+  auto* taken = events[0].mutable_taken();
   taken->set_reservation_id(c.reservation_id());
   taken->set_quantity(c.quantity());
   taken->set_capacity(c.capacity());
-  return stock_decision::accepted(std::move(e));
+  if (c.sold()) {
+    events[1].mutable_sold()->set_reservation_id(c.reservation_id());
+    events[1].mutable_sold()->set_quantity(c.quantity());
+  }
+  return stock_decision::accepted(std::move(events));
 }
 
 stock_decision sell(const v1::EntityRef& ref, const v1::StockState& s, const v1::SellPlaces& c) {

@@ -8,16 +8,25 @@ namespace usher::cluster {
 /// Routes commands to their entities. One node owns all partitions.
 class router {
  public:
-  explicit router(actors::registry& entities) : entities_(entities) {}
+  /// What lies outside of Usher: takes a command for a payment provider, at once and from any thread. It may come again and
+  /// again until its verdict does.
+  using provider_port = std::function<void(const std::string& provider, const v1::ProviderCommand&)>;
+
+  explicit router(actors::registry& entities, provider_port outside = {}) : entities_(entities), outside_(std::move(outside)) {}
 
   /// Thread-safe, never blocks. The answer comes through the request's `reply`.
   void send(actors::request_ptr r) {
+    if (r->to.kind() == v1::PROVIDER) {
+      if (outside_) outside_(r->to.group(), r->command.provider());
+      return;
+    }
     const auto to = r->to;
     entities_.send(to, std::move(r));
   }
 
  private:
   actors::registry& entities_;
+  provider_port outside_;
 };
 
 }  // namespace usher::cluster

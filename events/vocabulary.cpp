@@ -163,6 +163,7 @@ v1::EntityRef reservation_ref(std::string reservation_id) {
 v1::EntityRef queue_ref(std::string show_id) { return ref(v1::QUEUE, std::move(show_id)); }
 v1::EntityRef wallet_ref(std::string user_id) { return ref(v1::WALLET, std::move(user_id)); }
 v1::EntityRef user_ref(std::string user_id) { return ref(v1::USER, std::move(user_id)); }
+v1::EntityRef provider_ref(std::string name) { return ref(v1::PROVIDER, std::move(name)); }
 
 std::string make_show_id(std::string_view seed) { return make_id("shw_", seed); }
 
@@ -203,6 +204,13 @@ std::string show_of_reservation(std::string_view reservation_id) {
   const auto parts = split("rsv_", reservation_id);
   if (!parts || !is_plain(parts->second)) return {};
   return "shw_" + std::string{parts->first};
+}
+
+std::string reservation_of_payment(std::string_view payment_id) {
+  const auto end = payment_id.rfind('_');
+  if (!payment_id.starts_with("pay_") || end <= 3 || !number_from<std::uint32_t>(payment_id.substr(end + 1))) return {};
+  auto id = "rsv_" + std::string{payment_id.substr(4, end - 4)};
+  return show_of_reservation(id).empty() ? std::string{} : id;
 }
 
 std::string show_of_ticket(std::string_view ticket_id) {

@@ -91,6 +91,7 @@ v1::EntityRef reservation_ref(std::string reservation_id);  ///< the show is par
 v1::EntityRef queue_ref(std::string show_id);
 v1::EntityRef wallet_ref(std::string user_id);
 v1::EntityRef user_ref(std::string user_id);
+v1::EntityRef provider_ref(std::string name);  ///< of a payment provider outside
 
 /// Ids. `seed` is what the id follows from (an idempotency key with its user) or fresh randomness: same seed, same id.
 /// 80 bits of SHA-256 in lower-case base32, so that 2^40 ids are expected before two are alike.
@@ -103,6 +104,8 @@ std::string make_payment_id(std::string_view reservation_id, std::uint32_t attem
 
 /// The show that a reservation's or ticket's id belongs to; empty where the id is not well formed.
 std::string show_of_reservation(std::string_view reservation_id);
+/// The reservation that a payment's id belongs to; empty where the id is not well formed.
+std::string reservation_of_payment(std::string_view payment_id);
 std::string show_of_ticket(std::string_view ticket_id);
 std::uint64_t number_of_ticket(std::string_view ticket_id);
 

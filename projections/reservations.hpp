@@ -14,7 +14,7 @@ struct reservation_view {
 class reservations final : public projection {
  public:
   [[nodiscard]] std::string_view name() const override { return "reservations"; }
-  [[nodiscard]] std::uint32_t version() const override { return 1; }
+  [[nodiscard]] std::uint32_t version() const override { return 2; }
   [[nodiscard]] result<void> load(const store::database&) override;
   void apply(const v1::Record&) override;
   void collect(rows& out) override { table_.collect(out); }
@@ -23,7 +23,8 @@ class reservations final : public projection {
 
   /// Cost: a point read. @error io_failure, corrupted
   [[nodiscard]] result<std::optional<reservation_view>> find(std::string_view reservation_id) const;
-  /// Newest first. @param cursor  of an earlier answer for the same user, or empty
+  /// Newest placed first, without those that were handed to somebody else: a page may be shorter than `limit`.
+  /// @param cursor  of an earlier answer for the same user, or empty
   [[nodiscard]] result<page<reservation_view>> of_user(std::string_view user_id, std::string_view cursor,
                                                        std::size_t limit) const;
 

@@ -269,13 +269,18 @@ TEST_CASE("a verdict that the reservation can't have asked for is refused") {
   const std::string foreign = "settle_payment { payment_id: 'pay_x_1_9' debited: true }";
   for (auto& w : {pending(), paying(), confirmed(), released(), expired()}) {
     auto copy = w;
-    CHECK(refused(copy.when(foreign)) == v1::NOT_THE_HOLDER);
-    CHECK(refused(copy.when("settle_refund { payment_id: 'pay_x_1_9' }")) == v1::NOT_THE_HOLDER);
+    CHECK(refused(copy.when(foreign)) == v1::NOT_FOUND);
+    CHECK(refused(copy.when("settle_refund { payment_id: 'pay_x_1_9' }")) == v1::NOT_FOUND);
   }
-  CHECK(refused(confirmed().when(not_debited)) == v1::NOT_THE_HOLDER);
   CHECK(refused(confirmed().when(refunded)) == v1::NOT_THE_HOLDER);
   CHECK(refused(paying().when(refunded)) == v1::NOT_THE_HOLDER);
-  CHECK(refused(pending().when("settle_refund {}")) == v1::NOT_THE_HOLDER);
+  CHECK(refused(pending().when("settle_refund {}")) == v1::NOT_FOUND);
+}
+
+TEST_CASE("the first verdict on a payment stands") {
+  auto w = confirmed();
+  CHECK(accepted_unchanged(w.when(not_debited)));
+  CHECK(w.state().status() == v1::CONFIRMED);
 }
 
 TEST_CASE("a payment waits for the one under way, and what is paid for is not paid again") {
