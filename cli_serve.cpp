@@ -75,7 +75,7 @@ result<void> remove_data(const std::string& directory) {
   if (find_running(directory)) return failure{errc::invalid_argument, directory + ": a node is running on it"};
   for (const auto& entry : fs::directory_iterator{directory, failed}) {
     const auto name = entry.path().filename().string();
-    if (name != "db" && name != "secret" && name != "node.json") {
+    if (name != "db" && name != "secret" && name != "secret.sandbox" && name != "node.json") {
       return failure{errc::invalid_argument, directory + " is not removed: " + name + " is not one of usher's files"};
     }
   }
@@ -119,6 +119,7 @@ int serve(const serve_flags& flags) {
 int up(const up_flags& flags) {
   auto config = configuration_of(flags.node);
   if (!config) return complain(config.error());
+  config->set_sandbox_provider(true);  // so that every way of paying can be tried
   if (flags.fresh) {
     if (auto removed = remove_data(config->data_directory()); !removed) return complain(removed.error());
   }

@@ -30,6 +30,8 @@
 #include "http/engine.hpp"
 #include "http/feeds.hpp"
 #include "http/metrics.hpp"
+#include "http/sandbox_provider.hpp"
+#include "http/secret.hpp"
 #include "http/server.hpp"
 #include "node_projector.hpp"
 #include "store/bug.hpp"
@@ -74,6 +76,7 @@ http::engine_settings engine_settings_of(const v1::Configuration& config) {
   out.wallet_charge_max = config.wallet_charge_max();
   out.wallet_use_max = config.wallet_use_max();
   out.wallet_balance_max = config.wallet_balance_max();
+  out.payment_lease = std::chrono::seconds{config.payment_lease_seconds()};
   return out;
 }
 
@@ -110,6 +113,7 @@ result<void> make_directory(const std::string& path) {
 
 std::string log_directory(const std::string& data_directory) { return (std::filesystem::path{data_directory} / "db").string(); }
 std::string secret_file(const std::string& data_directory) { return (std::filesystem::path{data_directory} / "secret").string(); }
+std::string sandbox_secret_file(const std::string& data_directory) { return (std::filesystem::path{data_directory} / "secret.sandbox").string(); }
 
 struct node::impl {
   impl(const v1::Configuration& c, const wall_clock& w, node_options o)
@@ -122,6 +126,7 @@ struct node::impl {
   bool stopped = false;
 
   std::unique_ptr<http::tokens> access;
+  http::payment_providers providers;
   std::unique_ptr<store::database> db;
   store::engine_index index;
   std::unique_ptr<store::journal> journal;
@@ -164,10 +169,12 @@ struct node::impl {
 
   void fail(const failure&);
   result<void> open();
+  result<void> open_providers();
   void start_actors();
   void make_http();
   void watch();
   result<void> listen();
+  void tell_sandbox_where();
   void run_io();
   void keep_house();
   void look_after_views();
@@ -195,6 +202,7 @@ result<void> node::impl::open() {
   auto opened = options.env ? store::database::open(log_directory(data), options.env) : store::database::open(log_directory(data));
   if (!opened) return opened.error();
   db = std::move(*opened);
+  if (auto providing = open_providers(); !providing) return providing;
   auto auth = http::tokens::open(auth_settings_of(config));
   if (!auth) return auth.error();
   access = std::move(*auth);
@@ -209,13 +217,24 @@ result<void> node::impl::open() {
   return runner.start(*db);
 }
 
+result<void> node::impl::open_providers() {
+  if (!config.sandbox_provider()) return {};
+  auto secret = http::secret_from(sandbox_secret_file(config.data_directory()));
+  if (!secret) return secret.error();
+  providers.emplace(http::sandbox_provider::name, std::make_unique<http::sandbox_provider>(std::move(*secret), clock));
+  return {};
+}
+
 void node::impl::start_actors() {
   projecting = std::make_unique<projector>(runner, [this](const failure& f) { fail(f); });
   system = std::make_unique<caf::actor_system>(system_settings);
   journal_actor = store::spawn_journal(*system, *journal, true);
   entities = std::make_unique<actors::registry>(*system);
   shows = std::make_unique<actors::show_directory>(*db, index);
-  router = std::make_unique<cluster::router>(*entities);
+  router = std::make_unique<cluster::router>(*entities, [this](const std::string& name, const v1::ProviderCommand& order) {
+    // One that was taken out of the settings is asked by nobody; its payments end by their lease.
+    if (const auto provider = providers.find(name); provider != providers.end()) provider->second->order(order);
+  });
   around = std::unique_ptr<actors::surroundings>(new actors::surroundings{
       .db = *db,
       .index = index,
@@ -236,7 +255,7 @@ void node::impl::make_http() {
   bridge = std::make_unique<http::bridge>(*io, *router);
   secrets = std::make_unique<http::passwords>(http::password_settings{});
   engine = std::unique_ptr<http::engine>(
-      new http::engine{*bridge, runner, *shows, *access, *secrets, clock, engine_settings_of(config), index, *db, {}});
+      new http::engine{*bridge, runner, *shows, *access, *secrets, providers, clock, engine_settings_of(config), index, *db, {}});
   routes = std::make_unique<http::router>(routes_of(*engine, config));
   metrics = std::make_unique<http::metrics>(*routes);
   watch();
@@ -273,11 +292,24 @@ result<void> node::impl::listen() {
   auto listening = server->listen();
   if (!listening) return listening.error();
   port = *listening;
+  tell_sandbox_where();
   reactor = cluster::spawn_reactor(*system, index, clock, *router);
   housekeeper = std::thread{[this] { keep_house(); }};
   io_running = threads_of(config.io_threads());
   for (std::size_t i = 0; i < threads_of(config.io_threads()); ++i) io_threads.emplace_back([this] { run_io(); });
   return {};
+}
+
+/// It calls back where the node listens, by the loopback where that is everywhere.
+void node::impl::tell_sandbox_where() {
+  const auto found = providers.find(http::sandbox_provider::name);
+  if (found == providers.end()) return;
+  auto address = boost::asio::ip::make_address(config.listen_address());
+  if (address.is_unspecified()) {
+    using namespace boost::asio::ip;
+    address = address.is_v6() ? boost::asio::ip::address{address_v6::loopback()} : boost::asio::ip::address{address_v4::loopback()};
+  }
+  static_cast<http::sandbox_provider&>(*found->second).call_back({address, port});
 }
 
 void node::impl::run_io() {

@@ -28,6 +28,7 @@ class runner;
 /// Where a node keeps what must survive, below its data directory.
 std::string log_directory(const std::string& data_directory);
 std::string secret_file(const std::string& data_directory);
+std::string sandbox_secret_file(const std::string& data_directory);
 
 struct node_options {
   rocksdb::Env* env = nullptr;  ///< another file system for the log; outlives the node

@@ -11,16 +11,11 @@ using event = v1::ReservationEvent;
 constexpr std::int64_t second_ms = 1000;
 constexpr std::int64_t redrive_after_ms = second_ms;
 
-const v1::Payment* find_payment(const state& s, const std::string& payment_id) {
+/// @param by  who speaks of it: a verdict of somebody else's is none
+const v1::Payment* find_payment(const state& s, const std::string& payment_id, const std::string& by) {
   for (const auto& payment : s.payments())
-    if (payment.payment_id() == payment_id) return &payment;
+    if (payment.payment_id() == payment_id && payment.provider() == by) return &payment;
   return nullptr;
-}
-
-/// The payment under way, or the one that paid.
-const v1::Payment& current_payment(const state& s) {
-  const auto* found = find_payment(s, s.payment_id());
-  return found ? *found : v1::Payment::default_instance();
 }
 
 reservation_decision no_such_payment(const std::string& payment_id) {
@@ -49,6 +44,7 @@ reservation_decision start_payment(const v1::EntityRef& ref, const state& s, con
     if (c.has_key()) *started->mutable_key() = c.key();
     return reservation_decision::parked(std::move(e));
   }
+  if (s.amount() == 0) return invalid<event>("provider", "There is nothing to pay: the wallet does it.");
   started->set_provider(c.provider());
   started->set_method(c.method());
   // Never before the hold itself ends, so that a payment that lapses has nothing left to wait for.
@@ -201,7 +197,7 @@ reservation_decision cancel(const v1::EntityRef& ref, const state& s, const v1::
 }
 
 reservation_decision settle_payment(const v1::EntityRef& ref, const state& s, const v1::SettlePayment& c, const context& ctx) {
-  const auto* payment = find_payment(s, c.payment_id());
+  const auto* payment = find_payment(s, c.payment_id(), c.provider());
   if (!payment) return no_such_payment(c.payment_id());
   if (c.amount() != 0 && c.amount() != payment->amount())
     return invalid<event>("amount", "The payment is about " + std::to_string(payment->amount()) + ".");
@@ -222,7 +218,7 @@ reservation_decision settle_payment(const v1::EntityRef& ref, const state& s, co
 }
 
 reservation_decision settle_refund(const v1::EntityRef& ref, const state& s, const v1::SettleRefund& c, const context& ctx) {
-  const auto* payment = find_payment(s, c.payment_id());
+  const auto* payment = find_payment(s, c.payment_id(), c.provider());
   if (!payment) return no_such_payment(c.payment_id());
   if (payment->status() == v1::GIVEN_BACK) return unchanged<event>();
   if (payment->status() != v1::GIVING_BACK)

@@ -199,6 +199,7 @@ bool is_met(const v1::ShowPlan& plan, const v1::ShowChange& c) {
          (!c.has_sale_closes_at_ms() || c.sale_closes_at_ms() == plan.sale_closes_at_ms()) &&
          (!c.has_ticket_limit() || c.ticket_limit() == plan.ticket_limit()) &&
          (!c.has_hold_seconds() || c.hold_seconds() == plan.hold_seconds()) &&
+         (!c.has_extension_seconds() || c.extension_seconds() == plan.extension_seconds()) &&
          std::all_of(c.tiers().begin(), c.tiers().end(), [&](const auto& t) {
            const auto* known = find_tier(plan, t.name());
            return known && known->price() == t.price();
@@ -239,6 +240,7 @@ void merge(v1::ShowPlan& plan, const v1::ShowChange& c) {
   if (c.has_sale_closes_at_ms()) plan.set_sale_closes_at_ms(c.sale_closes_at_ms());
   if (c.has_ticket_limit()) plan.set_ticket_limit(c.ticket_limit());
   if (c.has_hold_seconds()) plan.set_hold_seconds(c.hold_seconds());
+  if (c.has_extension_seconds()) plan.set_extension_seconds(c.extension_seconds());
   for (const auto& changed : c.tiers())
     for (auto& tier : *plan.mutable_tiers())
       if (tier.name() == changed.name()) tier.set_price(changed.price());

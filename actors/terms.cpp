@@ -19,6 +19,7 @@ terms::terms(const v1::ShowState& show)
       currency_(show.plan().currency()),
       ticket_limit_(show.plan().ticket_limit() == 0 ? default_ticket_limit : show.plan().ticket_limit()),
       hold_seconds_(show.plan().hold_seconds() == 0 ? default_hold_seconds : show.plan().hold_seconds()),
+      extension_seconds_(show.plan().extension_seconds()),
       sale_opens_at_ms_(show.plan().sale_opens_at_ms()),
       sale_closes_at_ms_(show.plan().sale_closes_at_ms()) {
   const auto& plan = show.plan();

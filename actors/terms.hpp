@@ -47,6 +47,8 @@ class terms {
   [[nodiscard]] const std::string& currency() const { return currency_; }
   [[nodiscard]] std::uint32_t ticket_limit() const { return ticket_limit_; }  ///< places per person
   [[nodiscard]] std::uint32_t hold_seconds() const { return hold_seconds_; }
+  /// How much longer a buyer may make a hold, once. 0: not at all
+  [[nodiscard]] std::uint32_t extension_seconds() const { return extension_seconds_; }
   [[nodiscard]] std::int64_t sale_opens_at_ms() const { return sale_opens_at_ms_; }    ///< 0: at once
   [[nodiscard]] std::int64_t sale_closes_at_ms() const { return sale_closes_at_ms_; }  ///< 0: never
   /// How the waiting room admits people. @return nullopt where the show has none
@@ -70,6 +72,7 @@ class terms {
   std::string currency_;
   std::uint32_t ticket_limit_;
   std::uint32_t hold_seconds_;
+  std::uint32_t extension_seconds_;
   std::int64_t sale_opens_at_ms_;
   std::int64_t sale_closes_at_ms_;
   std::optional<v1::QueueSettings> queue_;

@@ -2,14 +2,10 @@
 
 #include "http/auth.hpp"
 
-#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <openssl/pem.h>
 #include <sodium.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
@@ -24,12 +20,12 @@
 #include <unordered_map>
 
 #include "events/json.hpp"
+#include "http/secret.hpp"
 
 namespace usher::http {
 
 namespace {
 
-constexpr std::size_t secret_bytes = 32;
 constexpr std::size_t token_bytes_max = 4096;
 constexpr int rsa_bits_min = 2048;
 
@@ -37,55 +33,6 @@ struct key_free {
   void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
 };
 using public_key = std::unique_ptr<EVP_PKEY, key_free>;
-
-failure io_failure(const std::filesystem::path& file, std::string_view deed) {
-  return {errc::io_failure, std::string{deed}.append(" ").append(file.string()).append(": ").append(std::strerror(errno))};
-}
-
-/// A descriptor that closes itself.
-struct descriptor {
-  int fd;
-  ~descriptor() { if (fd >= 0) ::close(fd); }
-};
-
-/// Written beside its place, synced and then linked there, so that a crash leaves a whole secret or none, and of two processes that
-/// start at once both use the first one's.
-std::optional<failure> make_secret(const std::filesystem::path& file) {
-  std::string bytes(secret_bytes, '\0');
-  randombytes_buf(bytes.data(), bytes.size());
-  const auto draft = file.string() + "." + std::to_string(::getpid());
-  ::unlink(draft.c_str());
-  const descriptor out{::open(draft.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600)};
-  if (out.fd < 0) return io_failure(draft, "can't make");
-  if (::write(out.fd, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()) || ::fsync(out.fd) != 0) {
-    return io_failure(draft, "can't write");
-  }
-  const bool linked = ::link(draft.c_str(), file.c_str()) == 0 || errno == EEXIST;
-  const auto error = linked ? std::nullopt : std::optional{io_failure(file, "can't make")};
-  ::unlink(draft.c_str());
-  const auto folder = file.has_parent_path() ? file.parent_path() : std::filesystem::path{"."};
-  const descriptor parent{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-  if (!error && (parent.fd < 0 || ::fsync(parent.fd) != 0)) return io_failure(folder, "can't sync");
-  return error;
-}
-
-result<std::string> read_secret(const std::filesystem::path& file) {
-  const descriptor in{::open(file.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (in.fd < 0) return io_failure(file, "can't open");
-  struct stat facts {};
-  if (::fstat(in.fd, &facts) != 0) return io_failure(file, "can't look at");
-  if ((facts.st_mode & 077) != 0) {
-    return failure{errc::invalid_argument, file.string() + ": others can read the secret; its mode must be 0600"};
-  }
-  std::string bytes(4096, '\0');
-  const auto got = ::read(in.fd, bytes.data(), bytes.size());
-  if (got < 0) return io_failure(file, "can't read");
-  if (static_cast<std::size_t>(got) < secret_bytes) {
-    return failure{errc::invalid_argument, file.string() + ": a secret has at least 32 bytes"};
-  }
-  bytes.resize(static_cast<std::size_t>(got));
-  return bytes;
-}
 
 /// The algorithm that goes with a public key; none for a kind or a size that isn't accepted.
 std::optional<std::string_view> algorithm_of(EVP_PKEY* key) {
@@ -97,7 +44,7 @@ std::optional<std::string_view> algorithm_of(EVP_PKEY* key) {
 
 result<public_key> read_public_key(const std::filesystem::path& file) {
   std::FILE* in = std::fopen(file.c_str(), "re");
-  if (in == nullptr) return io_failure(file, "can't open");
+  if (in == nullptr) return failure{errc::io_failure, "can't open " + file.string() + ": " + std::strerror(errno)};
   public_key key{PEM_read_PUBKEY(in, nullptr, nullptr, nullptr)};
   std::fclose(in);
   if (!key || !algorithm_of(key.get())) {
@@ -123,15 +70,6 @@ std::optional<std::string> from_base64url(std::string_view text) {
       end != text.data() + text.size()) {
     return std::nullopt;
   }
-  out.resize(size);
-  return out;
-}
-
-std::string hmac_sha256(std::string_view secret, std::string_view text) {
-  std::string out(EVP_MAX_MD_SIZE, '\0');
-  unsigned size = 0;
-  HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()), reinterpret_cast<const unsigned char*>(text.data()), text.size(),
-       reinterpret_cast<unsigned char*>(out.data()), &size);
   out.resize(size);
   return out;
 }
@@ -299,10 +237,7 @@ tokens::~tokens() = default;
 
 result<std::unique_ptr<tokens>> tokens::open(const auth_settings& settings) {
   if (sodium_init() < 0) return failure{errc::io_failure, "libsodium does not start"};
-  if (!std::filesystem::exists(settings.secret_file)) {
-    if (auto failed = make_secret(settings.secret_file)) return *failed;
-  }
-  auto secret = read_secret(settings.secret_file);
+  auto secret = secret_from(settings.secret_file);
   if (!secret) return secret.error();
   public_key outside;
   std::string algorithm;

@@ -21,6 +21,8 @@ void write_places(json_writer& json, const google::protobuf::RepeatedPtrField<v1
   json.end_array();
 }
 
+std::string_view provider_name(const std::string& provider) { return provider.empty() ? "wallet" : std::string_view{provider}; }
+
 void write_reservation(json_writer& json, const projections::reservation_view& r) {
   const auto& s = r.state;
   json.begin_object().member("reservationId", r.reservation_id).member("showId", show_of_reservation(r.reservation_id))
@@ -36,12 +38,18 @@ void write_reservation(json_writer& json, const projections::reservation_view& r
   json.end_array().member("amount", s.amount()).member("currency", s.currency()).member("placedAt", from_ms(s.placed_at_ms()))
       .member("holdExpiresAt", from_ms(s.hold_expires_at_ms()));
   if (!s.payment_id().empty()) json.member("paymentId", s.payment_id());
+  json.key("payments").begin_array();
+  for (const auto& p : s.payments())
+    json.begin_object().member("paymentId", p.payment_id()).member("provider", provider_name(p.provider()))
+        .member("payerId", p.payer_id()).member("amount", p.amount()).member("status", v1::PaymentStatus_Name(p.status())).end_object();
+  json.end_array();
   if (s.ended_at_ms() != 0) json.member("endedAt", from_ms(s.ended_at_ms()));
   json.end_object();
 }
 
 void write_outcome(json_writer& json, const v1::ReservationOutcome& o) {
-  json.begin_object().member("reservationId", o.reservation_id()).member("status", v1::ReservationStatus_Name(o.status()));
+  json.begin_object().member("reservationId", o.reservation_id()).member("userId", o.user_id())
+      .member("status", v1::ReservationStatus_Name(o.status()));
   write_seats(json, o.seats());
   write_places(json, o.general_admission());
   json.member("amount", o.amount()).member("currency", o.currency());
@@ -51,7 +59,7 @@ void write_outcome(json_writer& json, const v1::ReservationOutcome& o) {
 
 void write_payment(json_writer& json, const v1::PaymentOutcome& o) {
   json.begin_object().member("paymentId", o.payment_id()).member("reservationId", o.reservation_id())
-      .member("status", v1::ReservationStatus_Name(o.status())).member("amount", o.amount()).member("currency", o.currency());
+      .member("provider", provider_name(o.provider())).member("status", v1::ReservationStatus_Name(o.status())).member("amount", o.amount()).member("currency", o.currency());
   write_seats(json, o.seats());
   write_places(json, o.general_admission());
   json.end_object();
@@ -69,7 +77,8 @@ void write_show(json_writer& json, const projections::show_view& show) {
   if (plan.sale_opens_at_ms() != 0) json.member("saleOpensAt", from_ms(plan.sale_opens_at_ms()));
   if (plan.sale_closes_at_ms() != 0) json.member("saleClosesAt", from_ms(plan.sale_closes_at_ms()));
   json.member("currency", plan.currency()).member("ticketLimit", plan.ticket_limit() != 0 ? plan.ticket_limit() : 8)
-      .member("holdSeconds", plan.hold_seconds() != 0 ? plan.hold_seconds() : 300).member("queue", plan.has_queue());
+      .member("holdSeconds", plan.hold_seconds() != 0 ? plan.hold_seconds() : 300)
+      .member("extensionSeconds", plan.extension_seconds()).member("queue", plan.has_queue());
   json.key("counts");
   write_counts(json, show.counts.total);
   json.key("tiers").begin_array();

@@ -11,6 +11,8 @@ void write_next_cursor(json_writer&, const std::string& cursor);
 void write_places(json_writer&, const google::protobuf::RepeatedPtrField<v1::PlacesOutcome>&);
 void write_seats(json_writer&, const google::protobuf::RepeatedPtrField<std::string>&);
 
+/// As the interface has it: `wallet` where commands have nothing.
+std::string_view provider_name(const std::string& provider);
 void write_reservation(json_writer&, const projections::reservation_view&);
 void write_outcome(json_writer&, const v1::ReservationOutcome&);
 void write_payment(json_writer&, const v1::PaymentOutcome&);

@@ -9,6 +9,7 @@
 #include "http/auth.hpp"
 #include "http/bridge.hpp"
 #include "http/passwords.hpp"
+#include "http/payment_provider.hpp"
 #include "http/router.hpp"
 #include "http/websocket.hpp"
 #include "projections/runner.hpp"
@@ -22,6 +23,7 @@ struct engine_settings {
   std::int64_t wallet_charge_max = 0;                     ///< minor units; 0: as much as an amount may be
   std::int64_t wallet_use_max = 0;
   std::int64_t wallet_balance_max = 0;                    ///< 0: as much as there can be
+  std::chrono::seconds payment_lease{120};                ///< how long seats wait for a provider's verdict
 };
 
 /// Everything here outlives the server.
@@ -31,6 +33,7 @@ struct engine {
   actors::show_directory& shows;
   tokens& access;
   passwords& secrets;
+  const payment_providers& providers;
   const wall_clock& clock;
   engine_settings settings;
   const store::engine_index& index;                       ///< which idempotency keys are known

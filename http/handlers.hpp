@@ -18,6 +18,7 @@ void add_show_routes(rows&, engine&);
 void add_queue_routes(rows&, engine&);
 void add_reservation_routes(rows&, engine&);
 void add_money_routes(rows&, engine&);
+void add_payment_routes(rows&, engine&);
 void add_node_routes(rows&, engine&);
 
 using reply = asio::awaitable<response>;

@@ -11,6 +11,7 @@ std::vector<route> make_routes(engine& e) {
   add_queue_routes(table, e);
   add_reservation_routes(table, e);
   add_money_routes(table, e);
+  add_payment_routes(table, e);
   add_node_routes(table, e);
   return table;
 }

@@ -1,4 +1,4 @@
-// Money: wallets, under the names of balances and of points, and paying for a reservation.
+// Money: wallets, under the names of balances and of points.
 
 #include "events/api.pb.h"
 #include "http/bodies.hpp"
@@ -6,23 +6,6 @@
 
 namespace usher::http {
 namespace {
-
-reply pay(engine& e, request_context& ctx) {
-  const auto body = body_of<v1::PaymentBody>(ctx);
-  if (show_of_reservation(body.reservation_id()).empty()) throw refuse(v1::NOT_FOUND, "There is no such reservation.");
-  auto r = make_request(ctx, reservation_ref(body.reservation_id()));
-  auto* command = r->command.mutable_reservation()->mutable_pay();
-  if (!r->idempotency_key.empty()) {
-    command->mutable_key()->set_user_id(r->user_id);
-    command->mutable_key()->set_key(r->idempotency_key);
-    command->mutable_key()->set_fingerprint(r->fingerprint);
-  }
-  const auto a = co_await ask(e, ctx, r);
-  std::string out;
-  json_writer json{out};
-  write_payment(json, a.outcome.payment());
-  co_return answered(200, a, std::move(out));
-}
 
 /// The shape of an answer about a wallet: balances and points are the same money under two names.
 enum class naming { balance, point };
@@ -96,7 +79,6 @@ std::string query_user(request_context& ctx) { return user_of(ctx, std::string{c
 }  // namespace
 
 void add_money_routes(rows& table, engine& e) {
-  add(table, e, method::post, "/payment", {}, [&e](request_context& c) { return pay(e, c); });
   add(table, e, method::post, "/balance/charge", {}, [&e](request_context& c) { return change(e, c, naming::balance, true); });
   add(table, e, method::post, "/balance/use", {}, [&e](request_context& c) { return change(e, c, naming::balance, false); });
   add(table, e, method::get, "/balance", {}, [&e](request_context& c) { return balance(e, c, naming::balance, query_user(c)); });

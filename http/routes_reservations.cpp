@@ -148,6 +148,46 @@ reply cancel(engine& e, request_context& ctx) {
   return answer_reservation(e, ctx, std::move(r));
 }
 
+std::shared_ptr<const actors::terms> terms_of(const engine& e, const std::string& reservation_id) {
+  auto terms = value_of(e.shows.find(show_of_reservation(reservation_id)));
+  if (!terms) throw refuse(v1::NOT_FOUND, "There is no such reservation.");
+  return terms;
+}
+
+reply extend(engine& e, request_context& ctx) {
+  const auto id = reservation_named(ctx);
+  auto r = make_request(ctx, reservation_ref(id));
+  r->command.mutable_reservation()->mutable_extend()->set_seconds(terms_of(e, id)->extension_seconds());
+  return answer_reservation(e, ctx, std::move(r));
+}
+
+reply transfer(engine& e, request_context& ctx) {
+  const auto body = body_of<v1::TransferBody>(ctx);
+  const auto id = reservation_named(ctx);
+  if (!body.to_user_id().empty() && !is_user_id(body.to_user_id()))
+    throw refuse_field(v1::INVALID_REQUEST, "toUserId", "It has to be 1 to 128 visible characters without a slash.");
+  auto r = make_request(ctx, reservation_ref(id));
+  auto* command = r->command.mutable_reservation()->mutable_transfer();
+  command->set_to_user_id(body.to_user_id());
+  command->set_ticket_limit(terms_of(e, id)->ticket_limit());
+  return answer_reservation(e, ctx, std::move(r));
+}
+
+reply exchange_seat(engine& e, request_context& ctx) {
+  const auto body = body_of<v1::ExchangeBody>(ctx);
+  const auto id = reservation_named(ctx);
+  const auto terms = terms_of(e, id);
+  const auto seat = terms->find(body.to());
+  if (!seat) throw refuse_field(v1::VALIDATION_FAILED, "to", "The show has no seat " + body.to() + '.');
+  auto r = make_request(ctx, reservation_ref(id));
+  auto* command = r->command.mutable_reservation()->mutable_exchange();
+  command->set_from(body.from());
+  command->mutable_to()->set_seat(body.to());
+  command->mutable_to()->set_tier(std::string{seat->tier});
+  command->mutable_to()->set_price(seat->price);
+  return answer_reservation(e, ctx, std::move(r));
+}
+
 }  // namespace
 
 void add_reservation_routes(rows& table, engine& e) {
@@ -158,6 +198,9 @@ void add_reservation_routes(rows& table, engine& e) {
   });
   add(table, e, method::delete_, "/reservations/{id}", {}, [&e](request_context& c) { return release(e, c); });
   add(table, e, method::post, "/reservations/{id}/cancel", {}, [&e](request_context& c) { return cancel(e, c); });
+  add(table, e, method::post, "/reservations/{id}/extend", {}, [&e](request_context& c) { return extend(e, c); });
+  add(table, e, method::post, "/reservations/{id}/transfer", {}, [&e](request_context& c) { return transfer(e, c); });
+  add(table, e, method::post, "/reservations/{id}/exchange", {}, [&e](request_context& c) { return exchange_seat(e, c); });
 }
 
 }  // namespace usher::http

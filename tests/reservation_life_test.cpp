@@ -20,10 +20,11 @@ const std::string place = R"(place {
 const std::string pays = "pay { key { user_id: 'usr_mia' key: 'k1' fingerprint: 7 } }";
 const std::string debited = "settle_payment { payment_id: 'pay_x_1_1' debited: true }";
 const std::string asks_provider = "pay { provider: 'sandbox' method: 'late' lease_seconds: 60 key { user_id: 'usr_mia' key: 'k1' } }";
-const std::string provider_paid = "settle_payment { payment_id: 'pay_x_1_1' debited: true amount: 1200 ticket_limit: 8 }";
-const std::string provider_declined = "settle_payment { payment_id: 'pay_x_1_1' amount: 1200 }";
-const std::string too_late = "settle_payment { payment_id: 'pay_x_1_1' debited: true amount: 1200 give_back: true }";
+const std::string provider_paid = "settle_payment { payment_id: 'pay_x_1_1' debited: true amount: 1200 ticket_limit: 8 provider: 'sandbox' }";
+const std::string provider_declined = "settle_payment { payment_id: 'pay_x_1_1' amount: 1200 provider: 'sandbox' }";
+const std::string too_late = "settle_payment { payment_id: 'pay_x_1_1' debited: true amount: 1200 give_back: true provider: 'sandbox' }";
 const std::string refunded = "settle_refund { payment_id: 'pay_x_1_1' }";
+const std::string provider_refunded = "settle_refund { payment_id: 'pay_x_1_1' provider: 'sandbox' }";
 
 using world = given<reservation>;
 
@@ -194,14 +195,20 @@ TEST_CASE("a provider that declines leaves the hold as it was, and money that it
   CHECK(w.reaction()[0].command.provider().has_give_back());
   REQUIRE(parked(w.when(pays)));  // meanwhile the buyer pays otherwise
   CHECK(w.reaction().size() == 2);
-  REQUIRE(accepted(w.when(refunded)));
+  REQUIRE(accepted(w.when(provider_refunded)));
   CHECK(status_of_payment(w) == v1::GIVEN_BACK);
-  CHECK(accepted_unchanged(w.when(refunded)));
+  CHECK(accepted_unchanged(w.when(provider_refunded)));
   CHECK(w.state().status() == v1::PAYING);
 }
 
 TEST_CASE("a verdict about another amount is nobody's") {
-  CHECK(blamed(asking().when("settle_payment { payment_id: 'pay_x_1_1' debited: true amount: 1199 }").rejection) == lines{"amount"});
+  CHECK(blamed(asking().when("settle_payment { payment_id: 'pay_x_1_1' debited: true amount: 1199 provider: 'sandbox' }").rejection) == lines{"amount"});
+}
+
+TEST_CASE("nobody else's verdict counts") {
+  CHECK(refused(asking().when(debited)) == v1::NOT_FOUND);
+  CHECK(refused(asking().when("settle_payment { payment_id: 'pay_x_1_1' debited: true provider: 'other' }")) == v1::NOT_FOUND);
+  CHECK(refused(after({place, pays}).when(provider_paid)) == v1::NOT_FOUND);
 }
 
 TEST_CASE("a payment whose lease ends without a verdict frees everything") {
@@ -234,7 +241,7 @@ TEST_CASE("money that comes late gets the same seats, if all of them are still f
   CHECK(accepted_unchanged(w.when(provider_paid)));
   REQUIRE(accepted(w.when("cancel {}")));
   CHECK(w.reaction()[0].command.provider().has_give_back());
-  REQUIRE(accepted(w.when(refunded)));
+  REQUIRE(accepted(w.when(provider_refunded)));
   CHECK(w.state().status() == v1::CANCELLED);
 }
 
@@ -247,7 +254,7 @@ TEST_CASE("money that comes late goes back where its seats are gone") {
   CHECK(status_of_payment(w) == v1::GIVING_BACK);
   CHECK(w.deadline() == w.now() + seconds{1});
   CHECK(accepted_unchanged(w.when(provider_paid)));
-  REQUIRE(accepted(w.when(refunded)));
+  REQUIRE(accepted(w.when(provider_refunded)));
   CHECK(status_of_payment(w) == v1::GIVEN_BACK);
   CHECK_FALSE(w.deadline());
   CHECK(w.reaction().empty());

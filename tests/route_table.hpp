@@ -36,13 +36,14 @@ class route_table {
   actors::show_directory shows_{*db_, index_};
   std::unique_ptr<http::tokens> access_ = value(http::tokens::open({directory_.path + "/secret", {}, {}, 1}));
   http::passwords secrets_{http::password_settings{}};
+  http::payment_providers providers_;
   caf::actor_system_config settings_;
   caf::actor_system system_{settings_};
   actors::registry entities_{system_};
   cluster::router router_{entities_};
   boost::asio::io_context io_;
   http::bridge bridge_{io_, router_};
-  http::engine engine_{bridge_, views_, shows_, *access_, secrets_, clock_, {}, index_, *db_, {}};
+  http::engine engine_{bridge_, views_, shows_, *access_, secrets_, providers_, clock_, {}, index_, *db_, {}};
 };
 
 }  // namespace usher::tests
