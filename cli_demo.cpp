@@ -31,6 +31,7 @@ result<v1::ShowPlan> concert(const wall_clock& clock) {
   v1::ShowPlan plan;
   plan.set_title("Winterreise");
   plan.set_venue("Demo Hall");
+  plan.set_extension_seconds(120);
   plan.set_starts_at_ms(some_evening(clock));
   plan.set_currency("EUR");
   boost::json::value hall;
