@@ -15,13 +15,9 @@ class router {
   explicit router(actors::registry& entities, provider_port outside = {}) : entities_(entities), outside_(std::move(outside)) {}
 
   /// Thread-safe, never blocks. The answer comes through the request's `reply`.
-  void send(actors::request_ptr r) {
-    if (r->to.kind() == v1::PROVIDER) {
-      if (outside_) outside_(r->to.group(), r->command.provider());
-      return;
-    }
-    const auto to = r->to;
-    entities_.send(to, std::move(r));
+  void send(const actors::request_ptr& r) {
+    if (r->to.kind() != v1::PROVIDER) return entities_.send(r->to, r);
+    if (outside_) outside_(r->to.group(), r->command.provider());
   }
 
  private:
