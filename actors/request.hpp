@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "actors/aggregate.hpp"
+#include "store/hash.hpp"
 
 namespace usher::actors {
 
@@ -38,6 +39,7 @@ struct request {
   std::string correlation;
   std::string traceparent;
   std::string idempotency_key;              ///< empty: none
+  store::short_hash key_hash;               ///< hash_of_key: set by the actor, where there is a key
   std::uint64_t fingerprint = 0;            ///< of the client's request, where there is a key
   std::optional<std::uint64_t> expected_version;  ///< of the entity, from If-Match
   /// Called once, from any thread, when the answer may leave: what it rests on is on disk. Never called for a command

@@ -121,7 +121,8 @@ void shell::handle(const request_ptr& r) {
 /// Answers a request whose idempotency key is in the log already.
 bool shell::answered_before(const request_ptr& r) {
   if (r->idempotency_key.empty()) return false;
-  const auto known = around_.index.find_key(r->user_id, r->idempotency_key);
+  r->key_hash = store::hash_of_key(r->user_id, r->idempotency_key);
+  const auto known = around_.index.find_key(r->key_hash);
   if (!known) return false;
   if (known->fingerprint != r->fingerprint) {
     answer_in_order(r, rejected(v1::IDEMPOTENCY_KEY_REUSED, "This Idempotency-Key came with another request before."));
@@ -152,32 +153,34 @@ void shell::accept(const request_ptr& r, entity_decision d) {
   }
   if (parks) process_ = std::make_shared<const origin>(origin{r->correlation, r->traceparent});
   const auto now = around_.clock.now();
-  auto record = begin_record(*r, now);
+  auto written = begin_record(*r, now);
+  auto& record = *written.record;
   audience tells;
   if (!parks) tells.from = r;
   tells.outcome = d.outcome;
-  if (parks) record->clear_idempotency_key();  // recorded with the outcome, when the process ends
+  if (parks) record.clear_idempotency_key();  // recorded with the outcome, when the process ends
   if (d.settles) {
     tells.parked = std::exchange(parked_, {});
     process_.reset();
     if (d.settles->key) {
-      record->set_user_id(d.settles->key->user_id());
-      record->set_idempotency_key(d.settles->key->key());
-      record->set_fingerprint(d.settles->key->fingerprint());
+      record.set_user_id(d.settles->key->user_id());
+      record.set_idempotency_key(d.settles->key->key());
+      record.set_fingerprint(d.settles->key->fingerprint());
+      written.hashes.key = store::hash_of_key(record.user_id(), record.idempotency_key());
     }
-    *record->mutable_outcome() = d.settles->outcome;
+    *record.mutable_outcome() = d.settles->outcome;
     tells.settled = std::move(d.settles);
   } else {
-    *record->mutable_outcome() = std::move(d.outcome);
+    *record.mutable_outcome() = std::move(d.outcome);
   }
   if (d.parts.empty()) {
-    add_events(std::move(d.events), *state_, version_, *record);
-    hand_over(std::move(record), std::move(tells));
+    add_events(std::move(d.events), *state_, version_, written);
+    hand_over(std::move(written), std::move(tells));
     return changed();
   }
   auto s = std::make_shared<slip>();
   s->from = r;
-  s->record = std::move(record);
+  s->written = std::move(written);
   s->parts = std::move(d.parts);
   s->tells = std::move(tells);
   s->ctx = {now, r->user_id, v1::ROLE_SYSTEM};
@@ -188,7 +191,7 @@ void shell::accept(const request_ptr& r, entity_decision d) {
 void shell::begin_slip(slip_ptr s, std::vector<v1::StreamEvent> events) {
   tentative_ = state_->clone();
   tentative_version_ = version_;
-  add_events(std::move(events), *tentative_, tentative_version_, *s->record);
+  add_events(std::move(events), *tentative_, tentative_version_, s->written);
   if (snapshot_is_due(tentative_version_)) {
     snapshot_before_ = {snapshot_version_, snapshot_bytes_};
     add_snapshot(*tentative_, tentative_version_, s->tells);
@@ -210,8 +213,8 @@ void shell::handle(const slip_ptr& s) {
     return answer_in_order(s->from, std::move(a));
   }
   if (++s->next < s->parts.size()) return begin_slip(s, std::move(d.events));
-  add_events(std::move(d.events), *state_, version_, *s->record);
-  hand_over(std::move(s->record), std::move(s->tells));
+  add_events(std::move(d.events), *state_, version_, s->written);
+  hand_over(std::move(s->written), std::move(s->tells));
   for (const auto& a : s->visited) caf::anon_send(a, slip_end::recorded);
   changed();
 }
@@ -266,7 +269,7 @@ void shell::drive() {
 }
 
 /// Takes the command and what came with it out of the request: it is decided, and will not be again.
-std::unique_ptr<v1::Record> shell::begin_record(actors::request& r, time_point now) const {
+draft shell::begin_record(actors::request& r, time_point now) const {
   auto record = std::make_unique<v1::Record>();
   record->set_partition(partition_of(ref_.group()));
   record->set_at_ms(to_ms(now));
@@ -279,19 +282,20 @@ std::unique_ptr<v1::Record> shell::begin_record(actors::request& r, time_point n
   *record->mutable_command() = std::move(r.command);
   record->set_idempotency_key(std::move(r.idempotency_key));
   record->set_fingerprint(r.fingerprint);
-  return record;
+  return {std::move(record), {{}, r.key_hash}};
 }
 
 /// Evolves `state` by the events and adds them to the record, each with its version and the deadline that it leaves.
 void shell::add_events(std::vector<v1::StreamEvent> events, entity& state, std::uint64_t& version,
-                       v1::Record& record) const {
+                       draft& into) const {
   for (auto& e : events) {
     state.evolve(e);
     *e.mutable_stream() = ref_;
     e.set_version(++version);
     e.set_schema(1);
     if (const auto due = state.deadline()) e.set_deadline_ms(to_ms(*due));
-    *record.add_events() = std::move(e);
+    *into.record->add_events() = std::move(e);
+    into.hashes.streams.push_back(key_);
   }
 }
 
@@ -312,7 +316,7 @@ void shell::add_snapshot(const entity& state, std::uint64_t version, audience& t
 
 /// Hands the record to the journal, with a snapshot where one is due. Called when this entity's own events, the last
 /// ones of the record, are folded into the state.
-void shell::hand_over(std::unique_ptr<v1::Record> record, audience tells) {
+void shell::hand_over(draft written, audience tells) {
   if (ref_.kind() == v1::SHOW) tells.changed_show = ref_.group();
   if (snapshot_is_due(version_)) add_snapshot(*state_, version_, tells);
   auto done = [who = std::make_shared<audience>(std::move(tells)), &around = around_](std::optional<log_position> at) {
@@ -324,7 +328,7 @@ void shell::hand_over(std::unique_ptr<v1::Record> record, audience tells) {
     }
     tell(*who, at);
   };
-  around_.journal.hand_over(std::move(record), std::move(done));
+  around_.journal.hand_over(std::move(written.record), written.hashes, std::move(done));
 }
 
 /// Answers what recorded nothing, after everything that it may rest on.

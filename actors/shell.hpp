@@ -36,10 +36,16 @@ struct audience {
   std::string changed_show;               ///< empty: none
 };
 
+/// A record that is being written.
+struct draft {
+  std::unique_ptr<v1::Record> record;
+  store::record_hashes hashes;
+};
+
 /// A decision on its way through the entities that must agree to it.
 struct slip {
   request_ptr from;
-  std::unique_ptr<v1::Record> record;  ///< grows at every stop
+  draft written;                       ///< grows at every stop
   std::vector<errand> parts;
   std::size_t next = 0;                ///< the part that is asked now
   std::vector<caf::actor> visited;     ///< they wait for the end
@@ -84,12 +90,12 @@ class shell : public caf::event_based_actor {
   bool idle() const;
   void maybe_retire(retire_check);
 
-  std::unique_ptr<v1::Record> begin_record(actors::request&, time_point) const;
-  void add_events(std::vector<v1::StreamEvent>, entity& state, std::uint64_t& version, v1::Record&) const;
+  draft begin_record(actors::request&, time_point) const;
+  void add_events(std::vector<v1::StreamEvent>, entity& state, std::uint64_t& version, draft&) const;
   void begin_slip(slip_ptr, std::vector<v1::StreamEvent>);
   bool snapshot_is_due(std::uint64_t version) const;
   void add_snapshot(const entity& state, std::uint64_t version, audience&);
-  void hand_over(std::unique_ptr<v1::Record>, audience);
+  void hand_over(draft, audience);
   void answer_in_order(const request_ptr&, answer);
 
   surroundings& around_;

@@ -77,4 +77,12 @@ short_hash hash_of_key(std::string_view user_id, std::string_view idempotency_ke
   return hash_triple(tag_of_keys, user_id, idempotency_key);
 }
 
+record_hashes hashes_of(const v1::Record& record) {
+  record_hashes all;
+  all.streams.reserve(static_cast<std::size_t>(record.events_size()));
+  for (const auto& e : record.events()) all.streams.push_back(hash_of(e.stream()));
+  if (!record.idempotency_key().empty()) all.key = hash_of_key(record.user_id(), record.idempotency_key());
+  return all;
+}
+
 }  // namespace usher::store

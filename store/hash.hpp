@@ -6,6 +6,7 @@
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "events/vocabulary.hpp"
 
@@ -29,5 +30,12 @@ struct short_hash_hasher {
 /// Part of the rows on disk: what it is over must not change within a format version.
 short_hash hash_of(const v1::EntityRef&);
 short_hash hash_of_key(std::string_view user_id, std::string_view idempotency_key);
+
+/// What the index knows a record's streams and key by. Whoever makes a record has hashed most of it before.
+struct record_hashes {
+  std::vector<short_hash> streams;  ///< of each event, in order
+  short_hash key;                   ///< of the user with the idempotency key, where the record has one
+};
+record_hashes hashes_of(const v1::Record&);
 
 }  // namespace usher::store

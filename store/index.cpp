@@ -87,13 +87,6 @@ result<void> load_family(const database& db, family f, std::string_view name, ch
 
 }  // namespace
 
-std::vector<short_hash> engine_index::streams_of(const v1::Record& record) {
-  std::vector<short_hash> all;
-  all.reserve(record.events_size());
-  for (const auto& e : record.events()) all.push_back(hash_of(e.stream()));
-  return all;
-}
-
 void engine_index::expect_next(const v1::Record& record) const {
   if (record.partition() >= partition_count) bug("a record of partition " + std::to_string(record.partition()));
   if (record.index() != ends_[record.partition()] + 1)
@@ -168,29 +161,26 @@ void engine_index::end_record(const v1::Record& record) {
 }
 
 void engine_index::apply(const v1::Record& record) {
-  const auto streams = streams_of(record);  // hashing stays outside of the lock
-  const auto key = hash_of_key(record.user_id(), record.idempotency_key());
+  const auto hashes = hashes_of(record);  // hashing stays outside of the lock
   const std::lock_guard lock{mutex_};
   expect_next(record);
-  take_heads(record, streams);
-  take_deadlines(record, streams);
-  take_key(record, key);
+  take_heads(record, hashes.streams);
+  take_deadlines(record, hashes.streams);
+  take_key(record, hashes.key);
   end_record(record);
 }
 
-void engine_index::admit(v1::Record& record) {
-  const auto streams = streams_of(record);
-  const auto key = hash_of_key(record.user_id(), record.idempotency_key());
+void engine_index::admit(v1::Record& record, const record_hashes& hashes) {
   const std::lock_guard lock{mutex_};
   if (record.partition() >= partition_count) bug("a record of partition " + std::to_string(record.partition()));
   record.set_index(ends_[record.partition()] + 1);
   for (int i = 0; i != record.events_size(); ++i) {
-    const auto found = streams_.find(streams[i]);
+    const auto found = streams_.find(hashes.streams[i]);
     record.mutable_events(i)->set_previous_index(found == streams_.end() ? 0 : found->second.index);
   }
-  take_heads(record, streams);
-  take_deadlines(record, streams);
-  take_key(record, key);
+  take_heads(record, hashes.streams);
+  take_deadlines(record, hashes.streams);
+  take_key(record, hashes.key);
   end_record(record);
 }
 
@@ -203,9 +193,12 @@ stream_head engine_index::head(const short_hash& key) const {
 }
 
 std::optional<known_key> engine_index::find_key(std::string_view user_id, std::string_view key) const {
-  const auto hash = hash_of_key(user_id, key);
+  return find_key(hash_of_key(user_id, key));
+}
+
+std::optional<known_key> engine_index::find_key(const short_hash& key) const {
   const std::lock_guard lock{mutex_};
-  const auto found = keys_.find(hash);
+  const auto found = keys_.find(key);
   return found == keys_.end() ? std::nullopt : std::optional{found->second.known};
 }
 
@@ -275,10 +268,10 @@ result<void> engine_index::catch_up(const database& db, std::uint32_t partition,
       broken = failure{errc::corrupted, "partition " + std::to_string(partition) + " has a wrong record at " + std::to_string(index)};
       return false;
     }
-    const auto streams = streams_of(record);
-    if (index > c.streams[partition]) take_heads(record, streams);
-    if (index > c.timers[partition]) take_deadlines(record, streams);
-    if (index > c.keys[partition]) take_key(record, hash_of_key(record.user_id(), record.idempotency_key()));
+    const auto hashes = hashes_of(record);
+    if (index > c.streams[partition]) take_heads(record, hashes.streams);
+    if (index > c.timers[partition]) take_deadlines(record, hashes.streams);
+    if (index > c.keys[partition]) take_key(record, hashes.key);
     end_record(record);
     return true;
   });

@@ -37,11 +37,12 @@ class engine_index {
   /// out of order, or an event whose version doesn't follow its stream's head, is a bug and aborts.
   void apply(const v1::Record&);
   /// Gives a new record its index and each event its previous_index, and applies it.
-  void admit(v1::Record&);
+  void admit(v1::Record&, const record_hashes&);
 
   stream_head head(const v1::EntityRef&) const;
   stream_head head(const short_hash& of_entity) const;
   std::optional<known_key> find_key(std::string_view user_id, std::string_view key) const;
+  std::optional<known_key> find_key(const short_hash&) const;  ///< hash_of_key
 
   struct due { time_point at; v1::EntityRef entity; };
   /// The entities whose deadline is at or before `now`, earliest first, at most `limit`. They stay due until a record
@@ -93,7 +94,6 @@ class engine_index {
     ends keys{};
   };
 
-  static std::vector<short_hash> streams_of(const v1::Record&);
   void expect_next(const v1::Record&) const;
   void take_heads(const v1::Record&, const std::vector<short_hash>&);
   void take_deadlines(const v1::Record&, const std::vector<short_hash>&);

@@ -32,6 +32,11 @@ result<void> journal::load() {
 }
 
 void journal::hand_over(std::unique_ptr<v1::Record> record, durable_callback done) {
+  const auto hashes = record ? hashes_of(*record) : record_hashes{};
+  hand_over(std::move(record), hashes, std::move(done));
+}
+
+void journal::hand_over(std::unique_ptr<v1::Record> record, const record_hashes& hashes, durable_callback done) {
   bool announce = false;
   {
     // One lock around index and queue: the order of the indices is the order of the queue.
@@ -39,7 +44,7 @@ void journal::hand_over(std::unique_ptr<v1::Record> record, durable_callback don
     if (failed_) return;
     if (record) {
       record->set_epoch(first_epoch);
-      index_.admit(*record);
+      index_.admit(*record, hashes);
       ++waiting_;
     }
     queue_.push_back({std::move(record), std::move(done)});

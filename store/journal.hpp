@@ -41,6 +41,8 @@ class journal {
   /// Thread-safe, never blocks on the disk. `record` may be null: then only the order matters.
   /// After a failure the callbacks of what waits are dropped, never called.
   void hand_over(std::unique_ptr<v1::Record> record, durable_callback done);
+  /// The same for a record whose hashes are known.
+  void hand_over(std::unique_ptr<v1::Record> record, const record_hashes&, durable_callback done);
 
   /// Writes what waits (at most 1,024 records or 1 MiB) in one synced batch and calls back. For one thread at a time.
   /// @return whether more waits; after false, work_waits announces the next work
