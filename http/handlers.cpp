@@ -62,27 +62,23 @@ asio::awaitable<void> wait_for_position(engine& e, request_context& ctx) {
 }
 
 template <class Handler, class... Exchange>
-reply guarded(engine& e, const Handler& inner, request_context& ctx, Exchange&... peer) {
-  v1::Rejection rejection;
-  try {
-    if (ctx.method == method::get) co_await wait_for_position(e, ctx);
-    co_return co_await inner(ctx, peer...);
-  } catch (refusal& r) {
-    rejection = std::move(r.rejection);
-  }
-  co_return problem(rejection, ctx.request_id);
+reply read_at_position(engine& e, const Handler& inner, request_context& ctx, Exchange&... peer) {
+  co_await wait_for_position(e, ctx);
+  co_return co_await inner(ctx, peer...);
 }
 
 }  // namespace
 
 void add(rows& table, engine& e, method m, std::string pattern, route_options options, handler inner) {
-  handler outer = [&e, inner = std::move(inner)](request_context& ctx) { return guarded(e, inner, ctx); };
-  table.push_back({m, std::move(pattern), options, std::move(outer)});
+  if (m == method::get)
+    inner = [&e, inner = std::move(inner)](request_context& ctx) { return read_at_position(e, inner, ctx); };
+  table.push_back({m, std::move(pattern), options, std::move(inner)});
 }
 
 void add_streaming(rows& table, engine& e, method m, std::string pattern, route_options options, streaming_handler inner) {
-  streaming_handler outer = [&e, inner = std::move(inner)](request_context& ctx, exchange& peer) { return guarded(e, inner, ctx, peer); };
-  table.push_back({m, std::move(pattern), options, std::move(outer)});
+  if (m == method::get)
+    inner = [&e, inner = std::move(inner)](request_context& ctx, exchange& peer) { return read_at_position(e, inner, ctx, peer); };
+  table.push_back({m, std::move(pattern), options, std::move(inner)});
 }
 
 std::string user_of(const request_context& ctx, const std::string& named) {

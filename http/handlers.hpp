@@ -23,15 +23,11 @@ void add_node_routes(rows&, engine&);
 
 using reply = asio::awaitable<response>;
 
-/// An error on its way out of a handler: the handler answers it with `problem`.
-struct refusal {
-  v1::Rejection rejection;
-};
 refusal refuse(v1::Code, std::string detail);
 refusal refuse(std::vector<v1::Fault>);                       ///< INVALID_REQUEST
 refusal refuse_field(v1::Code, std::string field, std::string detail);
 
-/// A row whose handler may throw `refusal`; a read waits for `Min-Log-Position` first.
+/// A row of the table; a read waits for `Min-Log-Position` first.
 void add(rows&, engine&, method, std::string pattern, route_options, handler);
 /// The same for a long body or a long answer.
 void add_streaming(rows&, engine&, method, std::string pattern, route_options, streaming_handler);

@@ -25,6 +25,11 @@ struct problem_kind {
 [[nodiscard]] response problem(const v1::Rejection&, std::string_view request_id);
 [[nodiscard]] response problem(v1::Code, std::string_view detail, std::string_view request_id);
 
+/// A rejection on its way out of a handler, thrown: the session answers it with `problem`.
+struct refusal {
+  v1::Rejection rejection;
+};
+
 /// 500 `internal`: a handler threw, which is a defect.
 [[nodiscard]] response internal_problem(std::string_view request_id);
 

@@ -94,7 +94,7 @@ class request_context {
 };
 
 /// A handler runs on its connection's strand and may suspend. The context lives until it returns.
-/// A rejection is an answer (problem.hpp), never an exception.
+/// A rejection is answered (problem.hpp), or thrown as `refusal`.
 using handler = std::function<asio::awaitable<response>(request_context&)>;
 
 /// A body that comes, and an answer that leaves, piece by piece, in memory that does not grow with either. On the strand.

@@ -416,6 +416,8 @@ asio::awaitable<response> session::ask(const route& row, exchange* talk) {
   try {
     if (talk != nullptr) co_return co_await std::get<streaming_handler>(row.handler)(context_, *talk);
     co_return co_await std::get<handler>(row.handler)(context_);
+  } catch (const http::refusal& r) {
+    co_return problem(r.rejection, context_.request_id);
   } catch (const boost::system::system_error& gone) {
     if (talk != nullptr) co_return refusal(v1::INVALID_REQUEST, gone.what());
     defect = gone.what();
