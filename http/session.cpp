@@ -71,6 +71,7 @@ class session final : public std::enable_shared_from_this<session> {
     error_code failed;
     const auto peer = socket_.remote_endpoint(failed);
     if (!failed) remote_address_ = peer.address().to_string();
+    socket_.non_blocking(true, failed);
   }
 
   asio::awaitable<void> run();
@@ -494,7 +495,10 @@ asio::awaitable<bool> session::write(const response& answer, bool keep_alive, bo
   write_head(answer, body.size(), keep_alive, http_1_0);
   if (bodiless || body.size() <= joined_body_bytes_max) {
     if (!bodiless) out_.append(body);
-    const auto [failed, size] = co_await asio::async_write(socket_, asio::buffer(out_), quietly);
+    error_code would_block;  // hardly ever: most answers fit into the socket's buffer, and then there is nothing to wait for
+    const auto sent = socket_.write_some(asio::buffer(out_), would_block);
+    if (sent == out_.size()) co_return true;
+    const auto [failed, size] = co_await asio::async_write(socket_, asio::buffer(out_) + sent, quietly);
     co_return !failed;
   }
   const std::array<asio::const_buffer, 2> both{asio::buffer(out_), asio::buffer(body)};
