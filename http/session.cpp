@@ -118,6 +118,8 @@ class session final : public std::enable_shared_from_this<session> {
   request_context context_;
   const std::uint64_t connection_id_ = ++core_->connection_ids;
   std::string remote_address_;
+  std::string token_;                             // the last one, and whom it named, since a connection hardly ever brings another
+  std::optional<principal> caller_;
   std::string out_;
   std::string date_;
   std::int64_t date_of_second_ = -1;
@@ -404,7 +406,12 @@ session::plan session::judge(const request_parser& parser, bool well_formed) {
 
 std::optional<response> session::refuse_caller(const route& row) {
   if (const auto token = context_.header("Authorization")) {
-    context_.caller = core_->parts.tokens.caller(*token, core_->parts.clock.now());
+    const auto now = core_->parts.clock.now();
+    if (*token != token_ || !caller_ || now >= caller_->expires_at) {
+      caller_ = core_->parts.tokens.caller(*token, now);
+      token_ = *token;
+    }
+    context_.caller = caller_;
   }
   if (row.options.who == access::anyone) return std::nullopt;
   if (!context_.caller) return refusal(v1::UNAUTHENTICATED, "Send a valid token as Authorization: Bearer.");
