@@ -466,15 +466,15 @@ std::vector<v1::Fault> from_json(std::string_view text, Message& into) {
 
 void to_json(const Message& message, std::string& out) { json_writer{out}.value(message); }
 
-std::string to_rfc3339(time_point t) {
+namespace {
+
+void append_rfc3339(std::string& out, time_point t) {
   constexpr time_point first = std::chrono::sys_days{std::chrono::year{0} / 1 / 1};
   constexpr time_point end = std::chrono::sys_days{std::chrono::year{10000} / 1 / 1};
   t = std::clamp(t, first, end - std::chrono::milliseconds{1});
   const auto midnight = std::chrono::floor<std::chrono::days>(t);
   const std::chrono::year_month_day date{midnight};
   const std::chrono::hh_mm_ss clock{t - midnight};
-  std::string out;
-  out.reserve(24);
   append_digits(out, static_cast<unsigned>(static_cast<int>(date.year())), 4);
   out += '-';
   append_digits(out, static_cast<unsigned>(date.month()), 2);
@@ -491,6 +491,13 @@ std::string to_rfc3339(time_point t) {
     append_digits(out, static_cast<unsigned>(ms), 3);
   }
   out += 'Z';
+}
+
+}  // namespace
+
+std::string to_rfc3339(time_point t) {
+  std::string out;
+  append_rfc3339(out, t);
   return out;
 }
 
@@ -577,7 +584,13 @@ json_writer& json_writer::value(double number) {
 
 json_writer& json_writer::value(std::nullptr_t) { return raw("null"); }
 
-json_writer& json_writer::value(time_point t) { return value(to_rfc3339(t)); }
+json_writer& json_writer::value(time_point t) {
+  separate();
+  out_ += '"';
+  append_rfc3339(out_, t);
+  out_ += '"';
+  return *this;
+}
 
 json_writer& json_writer::value(const Message& message) { return begin_object().members(message).end_object(); }
 

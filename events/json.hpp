@@ -59,7 +59,7 @@ std::optional<time_point> from_rfc3339(std::string_view);
 ///     json_writer{out}.begin_object().member("status", "WAITING").key("items").begin_array().end_array().end_object();
 class json_writer {
  public:
-  explicit json_writer(std::string& out) : out_{out} {}
+  explicit json_writer(std::string& out) : out_{out} { out_.reserve(first_reserve); }
 
   json_writer& begin_object() { return open('{'); }
   json_writer& end_object() { return close('}'); }
@@ -101,6 +101,8 @@ class json_writer {
   json_writer& open(char bracket);
   json_writer& close(char bracket);
   void quote(std::string_view text);
+
+  static constexpr std::size_t first_reserve = 512;  // most bodies fit, so that they don't grow step by step
 
   std::string& out_;
   bool needs_comma_ = false;
