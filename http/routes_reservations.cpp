@@ -75,7 +75,7 @@ asio::awaitable<actors::answer> ask_for(engine& e, const request_context& ctx, c
   const bool chooses = body.has_best_available() && !known;
   for (unsigned attempt = 0;; ++attempt) {
     if (chooses) choose_seats(e, body, show_id, attempt, wish);
-    auto priced = wish;
+    auto priced = chooses ? wish : std::move(wish);
     if (auto rejection = actors::apply_terms(*terms, priced); rejection && !known) throw refusal{std::move(*rejection)};
     auto r = make_request(ctx, reservation_ref(reservation_id));
     *r->command.mutable_reservation()->mutable_place() = std::move(priced);
