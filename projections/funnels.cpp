@@ -64,12 +64,12 @@ void funnels::apply(const v1::Record& record) {
   }
 }
 
-void funnels::collect(rows& out) {
+void funnels::collect(row_writer& out) {
   const std::shared_lock lock(mutex_);
   for (const auto& id : changed_) {
     std::string row;
     for (const auto field : fields) put_number(row, shows_.at(id).*field);
-    out.push_back({id, std::move(row)});
+    out.put(id, row);
   }
   changed_.clear();
 }

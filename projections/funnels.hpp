@@ -29,7 +29,7 @@ class funnels final : public projection {
   [[nodiscard]] std::uint32_t version() const override { return 1; }
   [[nodiscard]] result<void> load(const store::database&) override;
   void apply(const v1::Record&) override;
-  void collect(rows&) override;
+  void collect(row_writer&) override;
   void clear() override;
 
   /// All zero where nothing happened.

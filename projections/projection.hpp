@@ -11,8 +11,8 @@
 
 namespace usher::projections {
 
-/// Rows of family::views under `<name>/`. A projection names them without that prefix; the runner adds it.
-using rows = std::vector<store::database::row>;
+/// Takes rows of family::views under `<name>/`. A projection names them without that prefix; the runner adds it.
+using row_writer = store::database::row_writer;
 
 /// A part of a list, and where the next part begins.
 template <class T>
@@ -38,7 +38,7 @@ class projection {
   /// runner then parks this projection.
   virtual void apply(const v1::Record&) = 0;
   /// Hands over the rows that changed since the last time. They stay readable until `written`.
-  virtual void collect(rows&) = 0;
+  virtual void collect(row_writer&) = 0;
   /// What `collect` handed over is in the database.
   virtual void written() {}
   /// Forgets everything, as before the first record.

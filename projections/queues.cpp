@@ -213,7 +213,7 @@ void queues::fold(const std::string& show_id, const v1::QueueEvent& event) {
 }
 
 // Rows: "h/<show>" (settings, window, admitted so far), "r/<show>/<run>", "t/<show>/<number>".
-void queues::collect(rows& out) {
+void queues::collect(row_writer& out) {
   const std::shared_lock lock(mutex_);
   for (const auto& id : changed_lines_) {
     const auto& queue = *lines_.at(id);
@@ -223,7 +223,7 @@ void queues::collect(rows& out) {
     head.set_admitted_in_window(queue.admitted_in_window);
     std::string row;
     put_number(row, queue.admitted);
-    out.push_back({"h/" + id, row + head.SerializeAsString()});
+    out.put("h/" + id, row + head.SerializeAsString());
   }
   for (const auto& [id, index] : fresh_runs_) {
     const auto& run = lines_.at(id)->runs[index];
@@ -231,7 +231,7 @@ void queues::collect(rows& out) {
     row.set_through(run.through);
     row.set_at_ms(run.at_ms);
     row.set_expires_at_ms(run.expires_at_ms);
-    out.push_back({"r/" + id + '/' + in_order(index), row.SerializeAsString()});
+    out.put("r/" + id + '/' + in_order(index), row.SerializeAsString());
   }
   for (const auto& [id, number] : changed_tickets_) {
     const auto& ticket = lines_.at(id)->tickets[number - 1];
@@ -241,7 +241,7 @@ void queues::collect(rows& out) {
     row.set_ticket_id(ticket.ticket_id);
     row.set_joined_at_ms(ticket.joined_at_ms);
     row.set_left(ticket.left);
-    out.push_back({"t/" + id + '/' + in_order(number), row.SerializeAsString()});
+    out.put("t/" + id + '/' + in_order(number), row.SerializeAsString());
   }
   changed_lines_.clear();
   fresh_runs_.clear();

@@ -54,7 +54,7 @@ class queues final : public projection {
   [[nodiscard]] std::uint32_t version() const override { return 1; }
   [[nodiscard]] result<void> load(const store::database&) override;
   void apply(const v1::Record&) override;
-  void collect(rows&) override;
+  void collect(row_writer&) override;
   void clear() override;
 
   [[nodiscard]] std::optional<ticket_view> by_ticket(std::string_view ticket_id, time_point now) const;

@@ -16,6 +16,21 @@ namespace {
 std::string checkpoint_key(const projection& p) { return std::string(p.name()) + '!'; }
 std::string row_prefix(const projection& p) { return std::string(p.name()) + '/'; }
 
+/// Puts a projection's prefix before the keys of its rows.
+class named_rows final : public row_writer {
+ public:
+  named_rows(std::string prefix, row_writer& into) : prefix_(std::move(prefix)), into_(into) {}
+  void put(std::string_view key, std::string_view value) override { into_.put(whole(key), value); }
+  void erase(std::string_view key) override { into_.erase(whole(key)); }
+
+ private:
+  std::string_view whole(std::string_view key) { return key_.assign(prefix_).append(key); }
+
+  const std::string prefix_;
+  row_writer& into_;
+  std::string key_;
+};
+
 using positions = std::array<std::uint64_t, partition_count>;
 
 std::string checkpoint_row(std::uint32_t version, const positions& at) {
@@ -191,15 +206,9 @@ result<void> runner::flush() {
 // What a parked projection holds may be half a record, so it is not written: its rows stay those of its checkpoint.
 result<void> runner::write(member& m) {
   if (m.parked || !m.changed) return {};
-  rows changed;
-  m.view->collect(changed);
-  const auto put = db_->put_derived(store::family::views, [&](store::database::row_writer& rows) {
-    const auto prefix = row_prefix(*m.view);
-    std::string key;
-    for (const auto& row : changed) {
-      key.assign(prefix).append(row.key);
-      row.value ? rows.put(key, *row.value) : rows.erase(key);
-    }
+  const auto put = db_->put_derived(store::family::views, [&m](row_writer& rows) {
+    named_rows own{row_prefix(*m.view), rows};
+    m.view->collect(own);
     rows.put(checkpoint_key(*m.view), checkpoint_row(m.view->version(), m.applied));
   });
   if (!put) return put;

@@ -266,10 +266,10 @@ void seat_map::apply(const v1::Record& record) {
   }
 }
 
-void seat_map::collect(rows& out) {
+void seat_map::collect(row_writer& out) {
   const std::shared_lock lock(mutex_);
-  for (const auto& id : fresh_plans_) out.push_back({"p/" + id, shows_.at(id)->plan->SerializeAsString()});
-  for (const auto& id : changed_) out.push_back({"s/" + id, shows_.at(id)->to_row()});
+  for (const auto& id : fresh_plans_) out.put("p/" + id, shows_.at(id)->plan->SerializeAsString());
+  for (const auto& id : changed_) out.put("s/" + id, shows_.at(id)->to_row());
   fresh_plans_.clear();
   changed_.clear();
 }

@@ -90,7 +90,7 @@ class seat_map final : public projection {
   [[nodiscard]] std::uint32_t version() const override { return 1; }
   [[nodiscard]] result<void> load(const store::database&) override;
   void apply(const v1::Record&) override;
-  void collect(rows&) override;
+  void collect(row_writer&) override;
   void clear() override;
 
   /// @return nullptr where there is no such show. Cost: a pointer copy where nothing changed since the last call, else

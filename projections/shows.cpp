@@ -92,14 +92,14 @@ void shows::fold(const std::string& show_id, std::uint64_t version, const v1::Sh
   changed_.insert(show_id);
 }
 
-void shows::collect(rows& out) {
+void shows::collect(row_writer& out) {
   const std::shared_lock lock(mutex_);
   for (const auto& id : changed_) {
     const auto& show = shows_.find(id)->second;
     std::string row;
     put_number(row, show.version);
     put_number(row, static_cast<std::uint64_t>(show.opened_at_ms));
-    out.push_back({id, row + show.plan->SerializeAsString()});
+    out.put(id, row + show.plan->SerializeAsString());
   }
   changed_.clear();
 }

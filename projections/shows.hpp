@@ -43,7 +43,7 @@ class shows final : public projection {
   [[nodiscard]] std::uint32_t version() const override { return 1; }
   [[nodiscard]] result<void> load(const store::database&) override;
   void apply(const v1::Record&) override;
-  void collect(rows&) override;
+  void collect(row_writer&) override;
   void clear() override;
 
   [[nodiscard]] std::optional<show_view> find(std::string_view show_id) const;

@@ -1,6 +1,7 @@
 #include "projections/table.hpp"
 
 #include <mutex>
+#include <utility>
 
 namespace usher::projections {
 
@@ -81,12 +82,12 @@ result<page<table::item>> table::read(std::string_view prefix, std::string_view 
   return answer;
 }
 
-void table::collect(rows& out) {
+void table::collect(row_writer& out) {
   const std::unique_lock lock(mutex_);
   // A batch that failed stops the node, so `writing_` is empty here unless the caller collects twice without writing.
-  for (auto& [key, value] : fresh_) writing_.insert_or_assign(key, std::move(value));
-  fresh_.clear();
-  for (const auto& [key, value] : writing_) out.push_back({key, value});
+  fresh_.merge(writing_);
+  writing_ = std::exchange(fresh_, {});
+  for (const auto& [key, value] : writing_) out.put(key, value);
 }
 
 void table::written() {

@@ -29,7 +29,7 @@ class table {
   /// The cursor of the answer is the key of the next row.
   [[nodiscard]] result<page<item>> read(std::string_view prefix, std::string_view from, std::size_t limit) const;
 
-  void collect(rows&);
+  void collect(row_writer&);
   void written();
   void clear();
 

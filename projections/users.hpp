@@ -20,7 +20,7 @@ class users final : public projection {
   [[nodiscard]] std::uint32_t version() const override { return 1; }
   [[nodiscard]] result<void> load(const store::database&) override;
   void apply(const v1::Record&) override;
-  void collect(rows& out) override { table_.collect(out); }
+  void collect(row_writer& out) override { table_.collect(out); }
   void written() override { table_.written(); }
   void clear() override { table_.clear(); }
 

@@ -231,7 +231,7 @@ class counter final : public projections::projection {
     if (++count == throws_at_) throw std::runtime_error("no such record was foreseen");
     ++folded_;
   }
-  void collect(projections::rows& out) override { out.push_back({"count", std::to_string(count)}); }
+  void collect(projections::row_writer& out) override { out.put("count", std::to_string(count)); }
   void clear() override { count = 0; }
 
   std::uint64_t count = 0;
