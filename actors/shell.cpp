@@ -27,6 +27,22 @@ void tell(audience& who, std::optional<log_position> at) {
 
 }  // namespace
 
+slip_end::outcome slip_end::find(const caf::actor& who) {
+  const std::lock_guard lock(mutex_);
+  if (outcome_ == outcome::open) waiting_.push_back(who);
+  return outcome_;
+}
+
+void slip_end::set(outcome o) {
+  std::vector<caf::actor> waiting;
+  {
+    const std::lock_guard lock(mutex_);
+    outcome_ = o;
+    waiting.swap(waiting_);
+  }
+  for (const auto& w : waiting) caf::anon_send(w, slip_ended::value);
+}
+
 shell::shell(caf::actor_config& cfg, surroundings& around, const v1::EntityRef& entity, const store::short_hash& key)
     : caf::event_based_actor(cfg), around_(around), ref_(entity), key_(key), state_(make_entity(ref_.kind())) {
   // Without it CAF ends this actor alone, and everybody who asks it waits in vain.
@@ -45,7 +61,10 @@ caf::behavior shell::make_behavior() {
   return {
       [this](const request_ptr& r) { take(r); },
       [this](const slip_ptr& s) { take(s); },
-      [this](slip_end end) { end_slip(end); },
+      [this](slip_ended) {
+        tentative_->told = false;
+        drain();
+      },
       [this](retire_check check) { maybe_retire(check); },
       [this](caf::atom_constant<caf::atom("retire")>) {
         if (!idle()) return;
@@ -82,7 +101,7 @@ void shell::wake() {
 }
 
 void shell::take(work w) {
-  if (tentative_) {
+  if (!settled()) {
     waiting_.push_back(std::move(w));
     return;
   }
@@ -90,7 +109,7 @@ void shell::take(work w) {
 }
 
 void shell::drain() {
-  while (!tentative_ && !waiting_.empty()) {
+  while (settled() && !waiting_.empty()) {
     auto next = std::move(waiting_.front());
     waiting_.pop_front();
     take(std::move(next));
@@ -187,16 +206,20 @@ void shell::accept(const request_ptr& r, entity_decision d) {
   begin_slip(std::move(s), std::move(d.events));
 }
 
-/// Adds this entity's events to the slip, waits for its end, and sends it on.
+/// Adds this entity's events to the slip, and sends it on.
 void shell::begin_slip(slip_ptr s, std::vector<v1::StreamEvent> events) {
-  tentative_ = state_->clone();
-  tentative_version_ = version_;
-  add_events(std::move(events), *tentative_, tentative_version_, s->written);
-  if (snapshot_is_due(tentative_version_)) {
-    snapshot_before_ = {snapshot_version_, snapshot_bytes_};
-    add_snapshot(*tentative_, tentative_version_, s->tells);
+  tentative_ = std::make_unique<tentative>();
+  auto& t = *tentative_;
+  t.end = s->end;
+  t.state = state_->clone();
+  t.version = version_;
+  add_events(std::move(events), *t.state, t.version, s->written);
+  if (snapshot_is_due(t.version)) {
+    t.snapshot_before = {snapshot_version_, snapshot_bytes_};
+    add_snapshot(*t.state, t.version, s->tells);
   }
-  s->visited.emplace_back(this);
+  // What the new state owes to others must not wait for the next message.
+  if (!postponed_.empty() || !t.state->react(ref_).empty()) t.told = t.end->find(this) == slip_end::outcome::open;
   const auto& to = s->parts[s->next].to;
   around_.entities.send(to, s);
 }
@@ -207,7 +230,7 @@ void shell::handle(const slip_ptr& s) {
   if (d.what == entity_decision::kind::reject) {
     if (d.rejection.code() == v1::NOT_THE_HOLDER)
       return around_.bug(key_of(ref_) + " contradicts " + key_of(s->from->to) + ": " + d.rejection.detail());
-    for (const auto& a : s->visited) caf::anon_send(a, slip_end::refused);
+    s->end->set(slip_end::outcome::refused);
     answer a;
     a.rejection = std::move(d.rejection);
     return answer_in_order(s->from, std::move(a));
@@ -215,21 +238,32 @@ void shell::handle(const slip_ptr& s) {
   if (++s->next < s->parts.size()) return begin_slip(s, std::move(d.events));
   add_events(std::move(d.events), *state_, version_, s->written);
   hand_over(std::move(s->written), std::move(s->tells));
-  for (const auto& a : s->visited) caf::anon_send(a, slip_end::recorded);
+  s->end->set(slip_end::outcome::recorded);
   changed();
 }
 
-void shell::end_slip(slip_end end) {
-  auto after = std::move(tentative_);
-  if (end == slip_end::recorded) {
-    state_ = std::move(after);
-    version_ = tentative_version_;
-    changed();
-  } else if (snapshot_before_) {
-    std::tie(snapshot_version_, snapshot_bytes_) = *snapshot_before_;
+/// Whether no slip is under way here. Where one is, this actor will be told when it ends.
+bool shell::settled() {
+  while (tentative_ && !tentative_->told) {
+    const auto outcome = tentative_->end->find(this);
+    if (outcome == slip_end::outcome::open) {
+      tentative_->told = true;
+    } else {
+      end_slip(outcome);
+    }
   }
-  snapshot_before_.reset();
-  drain();
+  return !tentative_;
+}
+
+void shell::end_slip(slip_end::outcome outcome) {
+  const auto after = std::move(tentative_);
+  if (outcome == slip_end::outcome::recorded) {
+    state_ = std::move(after->state);
+    version_ = after->version;
+    changed();
+  } else if (after->snapshot_before) {
+    std::tie(snapshot_version_, snapshot_bytes_) = *after->snapshot_before;
+  }
 }
 
 /// The state has moved on: repeat what the process owes, decide again what was put off.
@@ -337,7 +371,7 @@ void shell::answer_in_order(const request_ptr& r, answer a) {
   around_.journal.hand_over(nullptr, [r, a = std::move(a)](auto) { r->reply(a); });
 }
 
-bool shell::idle() const { return !tentative_ && waiting_.empty() && postponed_.empty() && parked_.empty(); }
+bool shell::idle() { return settled() && waiting_.empty() && postponed_.empty() && parked_.empty(); }
 
 void shell::maybe_retire(retire_check check) {
   if (idle() && check.version == version_ && around_.entities.forget(*this)) quit();

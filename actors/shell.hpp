@@ -4,6 +4,7 @@
 #include <caf/all.hpp>
 
 #include <list>
+#include <mutex>
 
 #include "actors/entity.hpp"
 #include "actors/request.hpp"
@@ -42,20 +43,34 @@ struct draft {
   store::record_hashes hashes;
 };
 
+/// How a slip ends, for the entities that it has visited. They look when they are asked for something next, which is hardly
+/// ever before the end; only one that must not wait until then, or has somebody waiting already, is told. Thread-safe.
+class slip_end {
+ public:
+  enum class outcome : std::uint8_t { open, recorded, refused };
+
+  /// @return the outcome; where that is `open`, `who` will get `slip_ended`
+  outcome find(const caf::actor& who);
+  void set(outcome);
+
+ private:
+  std::mutex mutex_;
+  outcome outcome_ = outcome::open;
+  std::vector<caf::actor> waiting_;
+};
+using slip_ended = caf::atom_constant<caf::atom("ended")>;
+
 /// A decision on its way through the entities that must agree to it.
 struct slip {
   request_ptr from;
   draft written;                       ///< grows at every stop
   std::vector<errand> parts;
   std::size_t next = 0;                ///< the part that is asked now
-  std::vector<caf::actor> visited;     ///< they wait for the end
+  std::shared_ptr<slip_end> end = std::make_shared<slip_end>();
   audience tells;
   context ctx;
 };
 using slip_ptr = std::shared_ptr<slip>;
-
-/// How a slip ended, for those that it visited.
-enum class slip_end : std::uint8_t { recorded, refused };
 
 /// An idle actor may go; `version` is the state that the question was about.
 struct retire_check {
@@ -64,7 +79,7 @@ struct retire_check {
 
 /// Handles one message at a time:
 /// - a request: known key? else decide, record, evolve, answer through the journal's queue
-/// - a slip: the same for a part of another entity's decision; from then until its end everything else waits
+/// - a slip: the same for a part of another entity's decision; until the slip has ended everything else waits
 /// Records are handed over before they are on disk and the state moves on at once (docs/decisions/0001); answers leave
 /// in the order of the journal, so nobody hears of what is not yet durable.
 class shell : public caf::event_based_actor {
@@ -84,10 +99,11 @@ class shell : public caf::event_based_actor {
   void handle(const slip_ptr&);
   bool answered_before(const request_ptr&);
   void accept(const request_ptr&, entity_decision);
-  void end_slip(slip_end);
+  bool settled();
+  void end_slip(slip_end::outcome);
   void changed();
   void drive();
-  bool idle() const;
+  bool idle();
   void maybe_retire(retire_check);
 
   draft begin_record(actors::request&, time_point) const;
@@ -106,9 +122,15 @@ class shell : public caf::event_based_actor {
   std::uint64_t snapshot_version_ = 0;
   std::uint64_t snapshot_bytes_ = 0;
 
-  std::unique_ptr<entity> tentative_;      ///< set while a slip is under way
-  std::uint64_t tentative_version_ = 0;
-  std::optional<std::pair<std::uint64_t, std::uint64_t>> snapshot_before_;  ///< where the slip carries one: version and bytes of the last
+  /// What this entity has done for a slip whose end it has not seen.
+  struct tentative {
+    std::shared_ptr<slip_end> end;
+    bool told = false;                     ///< the end will be told
+    std::unique_ptr<entity> state;
+    std::uint64_t version = 0;
+    std::optional<std::pair<std::uint64_t, std::uint64_t>> snapshot_before;  ///< where the slip carries one: version and bytes of the last
+  };
+  std::unique_ptr<tentative> tentative_;
   std::list<work> waiting_;                ///< behind a slip; unlike a deque, an empty list costs nothing
   std::vector<request_ptr> postponed_;     ///< until the state changes
   std::vector<request_ptr> parked_;        ///< until the process ends
@@ -124,5 +146,4 @@ class shell : public caf::event_based_actor {
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(usher::actors::request_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(usher::actors::slip_ptr)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(usher::actors::slip_end)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(usher::actors::retire_check)
