@@ -23,9 +23,8 @@ refusal to_the_queue(std::string detail) {
 }
 
 /// A show with a queue sells only to whoever it has admitted: the token must be for this person and this show.
-void check_admission(engine& e, const request_context& ctx, const actors::terms& terms, const std::string& show_id,
-                     const std::string& user_id) {
-  if (!terms.queue() || ctx.caller->role != role::user) return;
+void check_admission(engine& e, const request_context& ctx, const std::string& show_id, const std::string& user_id) {
+  if (ctx.caller->role != role::user) return;
   const auto token = ctx.header("Queue-Token");
   const auto claims = token ? e.access.verify(*token, purpose::admission, e.clock.now()) : std::nullopt;
   if (!claims || claims->show_id != show_id || claims->user_id != user_id)
@@ -70,13 +69,13 @@ asio::awaitable<actors::answer> ask_for(engine& e, const request_context& ctx, c
                                         const std::string& reservation_id, v1::PlaceReservation wish) {
   const auto terms = value_of(e.shows.find(show_id));
   if (!terms) throw refuse(v1::NOT_FOUND, "There is no such show.");
-  const bool known = is_known(e, ctx);
-  if (!known) check_admission(e, ctx, *terms, show_id, wish.user_id());
-  const bool chooses = body.has_best_available() && !known;
+  const auto known = [&] { return is_known(e, ctx); };
+  if (terms->queue() && !known()) check_admission(e, ctx, show_id, wish.user_id());
+  const bool chooses = body.has_best_available() && !known();
   for (unsigned attempt = 0;; ++attempt) {
     if (chooses) choose_seats(e, body, show_id, attempt, wish);
     auto priced = chooses ? wish : std::move(wish);
-    if (auto rejection = actors::apply_terms(*terms, priced); rejection && !known) throw refusal{std::move(*rejection)};
+    if (auto rejection = actors::apply_terms(*terms, priced); rejection && !known()) throw refusal{std::move(*rejection)};
     auto r = make_request(ctx, reservation_ref(reservation_id));
     *r->command.mutable_reservation()->mutable_place() = std::move(priced);
     auto a = co_await e.ask.ask(r, wait_of(e, ctx));
