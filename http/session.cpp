@@ -458,9 +458,12 @@ void append_number(std::string& out, std::size_t number) {
 
 /// A header line; control characters in the value are left out, so that a value can't begin a line of its own.
 void append_header(std::string& out, std::string_view name, std::string_view value) {
+  const auto plain = [](unsigned char c) { return c >= 0x20 && c != 0x7f; };
   out.append(name).append(": ");
-  for (const char c : value) {
-    if (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f) out.push_back(c);
+  if (std::ranges::all_of(value, plain)) {
+    out.append(value);
+  } else {
+    std::ranges::copy_if(value, std::back_inserter(out), plain);
   }
   out.append("\r\n");
 }
