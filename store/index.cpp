@@ -102,7 +102,7 @@ void engine_index::take_heads(const v1::Record& record, const std::vector<short_
       bug("an event of " + key_of(e.stream()) + " has version " + std::to_string(e.version()) + " after " + std::to_string(s.version));
     s.version = e.version();
     s.index = record.index();
-    changed_.heads.push_back({streams[i], {s.version, s.index}});
+    changed_.heads[streams[i]] = {s.version, s.index};
   }
 }
 
@@ -120,7 +120,7 @@ void engine_index::move_deadline(const short_hash& key, std::int64_t deadline_ms
     kept = std::make_shared<const v1::EntityRef>(entity);
     deadlines_.emplace(std::pair{deadline_ms, key}, kept);
   }
-  changed_.deadlines.push_back({key, deadline_ms, std::move(kept)});
+  changed_.deadlines[key] = {deadline_ms, std::move(kept)};
 }
 
 void engine_index::take_key(const v1::Record& record, const short_hash& key) {
@@ -300,7 +300,8 @@ result<void> engine_index::write(database& db, const changes& c) {
   if (!written) return written;
   written = db.put_derived(family::timers, [&c](database::row_writer& rows) {
     std::string value;
-    for (const auto& [key, at_ms, entity] : c.deadlines) {
+    for (const auto& [key, change] : c.deadlines) {
+      const auto& [at_ms, entity] = change;
       value = view(numbers(at_ms));
       if (entity) entity->AppendToString(&value);
       entity ? rows.put(view(row_key('t', key)), value) : rows.erase(view(row_key('t', key)));

@@ -3,6 +3,7 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <deque>
@@ -75,17 +76,18 @@ class engine_index {
     known_key known;
     std::int64_t at_ms = 0;
   };
-  /// A portion of what to write, in the order in which it happened: that of some records, each as a whole.
+  template <class T>
+  using by_hash = boost::unordered_flat_map<short_hash, T, short_hash_hasher>;
+  /// A portion of what to write: that of some records, each as a whole. Of a stream that they moved again and again the last counts.
   struct changes {
-    struct head_change { short_hash key; stream_head head; };
-    struct deadline_change { short_hash key; std::int64_t at_ms; entity_ptr entity; };  // null: no deadline any more
+    struct deadline_change { std::int64_t at_ms = 0; entity_ptr entity; };  // null: no deadline any more
     struct key_change { short_hash key; std::optional<remembered> value; };
-    std::vector<head_change> heads;
-    std::vector<deadline_change> deadlines;
+    by_hash<stream_head> heads;
+    by_hash<deadline_change> deadlines;
     std::vector<key_change> keys;
     std::map<std::uint32_t, std::uint64_t> upto;  ///< by partition, of those that changed
     bool empty() const { return upto.empty() && keys.empty(); }
-    bool full() const { return heads.size() >= 1024; }
+    bool full() const { return std::max(heads.size(), keys.size()) >= 1024; }
   };
   /// How far each family's rows go.
   struct checkpoints {
@@ -108,9 +110,9 @@ class engine_index {
   static result<void> write(database&, const changes&);
 
   mutable std::mutex mutex_;
-  boost::unordered_flat_map<short_hash, stream, short_hash_hasher> streams_;
+  by_hash<stream> streams_;
   std::map<std::pair<std::int64_t, short_hash>, entity_ptr> deadlines_;
-  boost::unordered_flat_map<short_hash, remembered, short_hash_hasher> keys_;
+  by_hash<remembered> keys_;
   std::deque<std::pair<std::int64_t, short_hash>> keys_by_time_;
   std::int64_t latest_ms_ = 0;
   ends ends_{};
