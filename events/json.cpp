@@ -535,13 +535,25 @@ json_writer& json_writer::close(char bracket) {
   return *this;
 }
 
+namespace {
+
+constexpr auto escaped = [] {
+  std::array<bool, 256> which{};
+  for (std::size_t c = 0; c != 0x20; ++c) which[c] = true;
+  which['"'] = which['\\'] = true;
+  return which;
+}();
+
+bool is_escaped(char c) { return escaped[static_cast<unsigned char>(c)]; }
+
+}  // namespace
+
 void json_writer::quote(std::string_view text) {
   constexpr std::string_view hex = "0123456789abcdef";
-  const auto plain = [](unsigned char c) { return c >= 0x20 && c != '"' && c != '\\'; };
   out_ += '"';
   while (!text.empty()) {
-    const auto end = std::find_if_not(text.begin(), text.end(), plain);
-    out_.append(text.begin(), end);
+    const auto end = std::find_if(text.begin(), text.end(), is_escaped);
+    out_.append(text.data(), static_cast<std::size_t>(end - text.begin()));
     if (end == text.end()) break;
     const auto c = static_cast<unsigned char>(*end);
     text.remove_prefix(static_cast<std::size_t>(end - text.begin()) + 1);
