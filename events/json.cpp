@@ -13,6 +13,8 @@
 #include <memory>
 #include <utility>
 
+#include "events/base64.hpp"
+
 namespace usher {
 namespace {
 
@@ -96,14 +98,6 @@ std::string_view kind_name(const json::value& value) {
 std::string_view view(const json::string& text) { return {text.data(), text.size()}; }
 
 // ---- base64 ----
-
-std::string to_base64(std::string_view bytes) {
-  std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');  // OpenSSL adds a NUL
-  const int length = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
-                                     reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
-  text.resize(static_cast<std::size_t>(length));
-  return text;
-}
 
 std::optional<std::string> from_base64(std::string_view text) {
   std::string bytes(text.size() / 4 * 3, '\0');

@@ -1,5 +1,6 @@
 #include "projections/seat_map.hpp"
 
+#include "events/base64.hpp"
 #include "projections/bytes.hpp"
 
 namespace usher::projections {
@@ -7,21 +8,6 @@ namespace usher::projections {
 namespace {
 
 constexpr std::size_t changes_kept = 4096;
-
-std::string base64_of(std::string_view bytes) {
-  static constexpr char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  text.reserve((bytes.size() + 2) / 3 * 4);
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    const auto at = [&](std::size_t n) { return n < bytes.size() ? std::uint32_t{static_cast<unsigned char>(bytes[n])} : 0U; };
-    const std::uint32_t three = at(i) << 16 | at(i + 1) << 8 | at(i + 2);
-    text += digits[three >> 18];
-    text += digits[three >> 12 & 63U];
-    text += i + 1 < bytes.size() ? digits[three >> 6 & 63U] : '=';
-    text += i + 2 < bytes.size() ? digits[three & 63U] : '=';
-  }
-  return text;
-}
 
 std::uint64_t& count_of(place_counts& counts, v1::SeatPhase phase) {
   switch (phase) {
@@ -47,7 +33,7 @@ void add_capacity(place_counts& counts, std::uint64_t n) {
 }  // namespace
 
 const std::string& show_seats::bits_base64() const {
-  std::call_once(base64_once_, [this] { base64_ = base64_of(bits); });
+  std::call_once(base64_once_, [this] { base64_ = to_base64(bits); });
   return base64_;
 }
 
