@@ -19,6 +19,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "events/base64.hpp"
 #include "events/json.hpp"
 #include "http/secret.hpp"
 
@@ -51,14 +52,6 @@ result<public_key> read_public_key(const std::filesystem::path& file) {
     return failure{errc::invalid_argument, file.string() + ": not a PEM public key of the kind RSA (2048 bits or more) or Ed25519"};
   }
   return key;
-}
-
-std::string to_base64url(std::string_view bytes) {
-  constexpr auto variant = sodium_base64_VARIANT_URLSAFE_NO_PADDING;
-  std::string out(sodium_base64_encoded_len(bytes.size(), variant), '\0');
-  sodium_bin2base64(out.data(), out.size(), reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), variant);
-  out.pop_back();  // its terminating zero
-  return out;
 }
 
 std::optional<std::string> from_base64url(std::string_view text) {
@@ -195,7 +188,7 @@ std::optional<role> role_from_word(std::string_view word) {
 }
 
 struct tokens::impl {
-  std::string secret;
+  hmac sign;
   public_key outside;
   std::string outside_algorithm;
   std::string issuer_name;
@@ -215,7 +208,7 @@ struct tokens::impl {
     const auto signed_text = token.substr(0, second);
     const bool own = algorithm == "HS256";
     if (own) {
-      const auto right = hmac_sha256(secret, signed_text);
+      const auto right = sign(signed_text);
       if (signature->size() != right.size() || CRYPTO_memcmp(signature->data(), right.data(), right.size()) != 0) return std::nullopt;
     } else {
       if (!outside || wanted != purpose::access || algorithm != outside_algorithm) return std::nullopt;
@@ -248,7 +241,7 @@ result<std::unique_ptr<tokens>> tokens::open(const auth_settings& settings) {
     algorithm = *algorithm_of(outside.get());
   }
   return std::unique_ptr<tokens>{new tokens{std::unique_ptr<impl>{
-      new impl{*secret, std::move(outside), algorithm, settings.issuer_name, verified_tokens{settings.cache_entries}}}}};
+      new impl{hmac{*secret}, std::move(outside), algorithm, settings.issuer_name, verified_tokens{settings.cache_entries}}}}};
 }
 
 std::string tokens::issue(const claims& what) const {
@@ -261,8 +254,9 @@ std::string tokens::issue(const claims& what) const {
     json.member("show", what.show_id).member("ticket", what.ticket_id);
   }
   json.member("exp", std::chrono::floor<std::chrono::seconds>(what.expires_at).time_since_epoch().count()).end_object();
-  auto out = to_base64url(R"({"alg":"HS256","typ":"JWT"})") + "." + to_base64url(payload);
-  out += "." + to_base64url(hmac_sha256(impl_->secret, out));
+  static const auto head = to_base64url(R"({"alg":"HS256","typ":"JWT"})") + '.';
+  auto out = head + to_base64url(payload);
+  out += "." + to_base64url(impl_->sign(out));
   return out;
 }
 

@@ -2,11 +2,12 @@
 
 #include <fcntl.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
 #include <sodium.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -69,7 +70,7 @@ result<std::string> read_secret(const std::filesystem::path& file) {
 std::string signature_of(std::string_view secret, std::string_view message, std::string_view seconds) {
   std::string text{seconds};
   text.append(".").append(message);
-  const auto mac = hmac_sha256(secret, text);
+  const auto mac = hmac{secret}(text);
   std::string hex(2 * mac.size() + 1, '\0');
   sodium_bin2hex(hex.data(), hex.size(), reinterpret_cast<const unsigned char*>(mac.data()), mac.size());
   hex.pop_back();  // its terminating zero
@@ -85,11 +86,24 @@ result<std::string> secret_from(const std::filesystem::path& file) {
   return read_secret(file);
 }
 
-std::string hmac_sha256(std::string_view secret, std::string_view text) {
+void hmac::context_free::operator()(EVP_MAC_CTX* c) const { EVP_MAC_CTX_free(c); }
+
+hmac::hmac(std::string_view key) {
+  const std::unique_ptr<EVP_MAC, decltype(&EVP_MAC_free)> algorithm{EVP_MAC_fetch(nullptr, "HMAC", nullptr), &EVP_MAC_free};
+  std::string digest{"SHA256"};
+  const std::array<OSSL_PARAM, 2> settings{OSSL_PARAM_construct_utf8_string("digest", digest.data(), 0), OSSL_PARAM_construct_end()};
+  keyed_.reset(EVP_MAC_CTX_new(algorithm.get()));
+  if (EVP_MAC_init(keyed_.get(), reinterpret_cast<const unsigned char*>(key.data()), key.size(), settings.data()) != 1)
+    throw std::runtime_error("OpenSSL has no HMAC-SHA-256");
+}
+
+std::string hmac::operator()(std::string_view text) const {
+  const context own{EVP_MAC_CTX_dup(keyed_.get())};
   std::string out(EVP_MAX_MD_SIZE, '\0');
-  unsigned size = 0;
-  HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()), reinterpret_cast<const unsigned char*>(text.data()), text.size(),
-       reinterpret_cast<unsigned char*>(out.data()), &size);
+  std::size_t size = 0;
+  if (!own || EVP_MAC_update(own.get(), reinterpret_cast<const unsigned char*>(text.data()), text.size()) != 1 ||
+      EVP_MAC_final(own.get(), reinterpret_cast<unsigned char*>(out.data()), &size, out.size()) != 1)
+    throw std::runtime_error("HMAC-SHA-256 failed");
   out.resize(size);
   return out;
 }
