@@ -15,6 +15,7 @@
 #include <caf/actor_system_config.hpp>
 #include <caf/all.hpp>
 
+#include <array>
 #include <condition_variable>
 #include <cstdlib>
 #include <filesystem>
@@ -33,6 +34,7 @@
 #include "http/sandbox_provider.hpp"
 #include "http/secret.hpp"
 #include "http/server.hpp"
+#include "node_auditor.hpp"
 #include "node_projector.hpp"
 #include "store/bug.hpp"
 #include "store/index.hpp"
@@ -132,6 +134,7 @@ struct node::impl {
   std::unique_ptr<store::journal> journal;
   projections::runner runner;
   std::unique_ptr<projector> projecting;
+  std::unique_ptr<audit_thread> auditing;
 
   // The bridge and the I/O outlive the actors, which may still answer.
   std::unique_ptr<boost::asio::io_context> io;
@@ -173,6 +176,8 @@ struct node::impl {
   void start_actors();
   void make_http();
   void watch();
+  [[nodiscard]] std::function<void()> watch_audit();
+  std::uint64_t durable() const;
   result<void> listen();
   void tell_sandbox_where();
   void run_io();
@@ -210,7 +215,11 @@ result<void> node::impl::open() {
   // The hook reads the member, so that no handle hides in it when the actor system ends.
   journal = std::make_unique<store::journal>(*db, index, store::journal::hooks{
       .work_waits = [this] { caf::anon_send(journal_actor, store::write_atom::value); },
-      .committed = [this](const std::vector<store::record_ptr>& records) { projecting->offer(records); },
+      .committed =
+          [this](const std::vector<store::record_ptr>& records) {
+            projecting->offer(records);
+            auditing->offer(records);
+          },
       .failed = [this](const failure& f) { fail(f); },
   });
   if (auto loaded = journal->load(); !loaded) return loaded;
@@ -227,6 +236,7 @@ result<void> node::impl::open_providers() {
 
 void node::impl::start_actors() {
   projecting = std::make_unique<projector>(runner, [this](const failure& f) { fail(f); });
+  auditing = std::make_unique<audit_thread>(*db, clock);
   system = std::make_unique<caf::actor_system>(system_settings);
   journal_actor = store::spawn_journal(*system, *journal, true);
   entities = std::make_unique<actors::registry>(*system);
@@ -276,16 +286,50 @@ void node::impl::watch() {
   auto* waiting = gauge("usher_journal_waiting", "Records handed over and not yet on disk.");
   auto* applied = gauge("usher_views_applied", "Records that the read models have taken in.");
   auto* lag = gauge("usher_views_lag", "Records on disk that the read models have not taken in.");
-  engine->metrics_text = [=, this] {
+  engine->metrics_text = [=, this, look_at_audit = watch_audit()] {
     awake->Set(static_cast<double>(entities->awake()));
     waiting->Set(static_cast<double>(journal->waiting()));
     const auto taken_in = runner.applied_total();  // before the log's end, so that the lag is never negative
-    std::uint64_t durable = 0;
-    for (std::uint32_t p = 0; p < partition_count; ++p) durable += db->durable_end(p);
+    const auto written = durable();
     applied->Set(static_cast<double>(taken_in));
-    lag->Set(static_cast<double>(durable - std::min(taken_in, durable)));
+    lag->Set(static_cast<double>(written - std::min(taken_in, written)));
+    look_at_audit();
     return metrics->exposition();
   };
+}
+
+/// The faults that buyers would feel have names of their own, so that an alarm needs no labels.
+std::function<void()> node::impl::watch_audit() {
+  using projections::fault_kind;
+  const auto family = [this](const std::string& name, const char* help) {
+    return &prometheus::BuildGauge().Name(name).Help(help).Register(metrics->registry());
+  };
+  std::vector<prometheus::Gauge*> faults;
+  const std::array named{
+      std::pair{fault_kind::paid_without_seat, "Payments for which there is neither a seat nor a refund."},
+      std::pair{fault_kind::seat_held_twice, "Seats that were given away while somebody had them."},
+      std::pair{fault_kind::ledger_imbalance, "Balances that are not what was moved."},
+  };
+  for (const auto& [kind, help] : named) faults.push_back(&family("usher_" + std::string{projections::word_of(kind)}, help)->Add({}));
+  auto* others = family("usher_audit_faults", "Other contradictions in the log, by kind.");
+  for (auto k = named.size(); k != projections::fault_kind_count; ++k)
+    faults.push_back(&others->Add({{"kind", std::string{projections::word_of(static_cast<fault_kind>(k))}}}));
+  auto* lag = &family("usher_audit_lag", "Records on disk that the auditor has not judged.")->Add({});
+  auto* oldest = &family("usher_process_oldest_seconds", "How long the oldest payment or refund is under way.")->Add({});
+  return [=, this] {
+    for (std::size_t k = 0; k != faults.size(); ++k) faults[k]->Set(static_cast<double>(auditing->count(static_cast<fault_kind>(k))));
+    const auto taken = auditing->taken();  // before the log's end, as above
+    const auto written = durable();
+    lag->Set(static_cast<double>(written - std::min(taken, written)));
+    oldest->Set(std::chrono::duration<double>(auditing->oldest_process()).count());
+  };
+}
+
+/// Records on disk.
+std::uint64_t node::impl::durable() const {
+  std::uint64_t sum = 0;
+  for (std::uint32_t p = 0; p < partition_count; ++p) sum += db->durable_end(p);
+  return sum;
 }
 
 result<void> node::impl::listen() {
@@ -295,6 +339,7 @@ result<void> node::impl::listen() {
   tell_sandbox_where();
   reactor = cluster::spawn_reactor(*system, index, clock, *router);
   housekeeper = std::thread{[this] { keep_house(); }};
+  auditing->start();
   io_running = threads_of(config.io_threads());
   for (std::size_t i = 0; i < threads_of(config.io_threads()); ++i) io_threads.emplace_back([this] { run_io(); });
   return {};
@@ -373,9 +418,7 @@ void node::impl::stop_housekeeping() {
 /// A read model that is late catches up; one that stands still while the log goes on is dead.
 void node::impl::look_after_views() {
   const auto taken_in = runner.applied_total();
-  std::uint64_t durable = 0;
-  for (std::uint32_t p = 0; p < partition_count; ++p) durable += db->durable_end(p);
-  const bool stands = durable > taken_in && taken_in == views_seen_at;
+  const bool stands = durable() > taken_in && taken_in == views_seen_at;
   views_stood_seconds = stands ? views_stood_seconds + 1 : 0;
   views_seen_at = taken_in;
   engine->views_stand = views_stood_seconds >= views_stand_seconds_max;
@@ -413,6 +456,7 @@ void node::impl::drain_journal() {
 void node::impl::write_out() {
   if (!projecting) return;  // never got as far as taking anything in
   projecting->stop();
+  auditing->stop();
   if (failed) return;
   auto written = index.flush(*db);
   if (written) written = db->flush();

@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <chrono>
@@ -15,6 +17,8 @@
 #include <sstream>
 
 #include "projections/auditor.hpp"
+#include "store/journal.hpp"
+#include "tests/client.hpp"
 #include "tests/world.hpp"
 
 namespace usher::tests {
@@ -1118,6 +1122,157 @@ TEST_CASE("a log that the engine wrote has no fault in any interleaving, and eac
     }
   }
   CHECK(spoilt > 200);
+}
+
+// --- in a node -----------------------------------------------------------------------------------------------------
+
+namespace {
+
+/// A node with a show on it, and what its auditor says.
+struct box_office : test_node {
+  std::string show;
+
+  box_office() {
+    const auto opened = client{*this}.post("/shows",
+                                           R"({"title":"Evening","venue":"Hall","currency":"EUR","startsAt":"2096-03-01T19:30:00Z",
+            "tiers":[{"name":"All","price":1000}],"sections":[{"name":"Stalls","kind":"seated","rows":[{"name":"A","seats":9,"tier":"All"}]}]})",
+                                           token("usr_boss", http::role::operator_));
+    REQUIRE(opened.status == 201);
+    show = opened.text("showId");
+  }
+
+  /// @return the reservation's id
+  std::string sell(const std::string& user, const std::string& seat) {
+    client c{*this};
+    REQUIRE(c.post("/balance/charge", R"({"amount":1000})", token(user)).status == 200);
+    const auto held = c.post("/reservations", R"({"showId":")" + show + R"(","seats":[")" + seat + R"("]})", token(user));
+    REQUIRE(held.status == 201);
+    REQUIRE(c.post("/payment", R"({"reservationId":")" + held.text("reservationId") + R"("})", token(user)).status == 200);
+    return held.text("reservationId");
+  }
+
+  /// @return the gauge's value; -1 where there is none
+  double gauge(const std::string& name) {
+    const auto text = "\n" + client{*this}.get("/metrics").body;
+    const auto at = text.find("\n" + name + " ");
+    return at == std::string::npos ? -1 : std::stod(text.substr(at + name.size() + 2));
+  }
+  bool judged() {
+    return eventually([&] { return gauge("usher_audit_lag") == 0; });
+  }
+
+  /// A record that nobody decided.
+  void forge(events all) {
+    auto db = store::database::open(log_directory(directory())).value();
+    store::engine_index index;
+    index.load(*db).value();
+    store::journal journal{*db, index, {}};
+    journal.load().value();
+    auto r = std::make_unique<v1::Record>();
+    r->set_partition(partition_of(all.front().stream().group()));
+    r->set_at_ms(to_ms(clock.now()));
+    for (auto& e : all) {
+      e.set_version(index.head(e.stream()).version + 1);
+      *r->add_events() = e;
+    }
+    journal.hand_over(std::move(r), [](auto) {});
+    while (journal.write_round()) {
+    }
+    index.flush(*db).value();
+  }
+};
+
+const names audit_gauges{"usher_paid_without_seat", "usher_seat_held_twice", "usher_ledger_imbalance",
+                         "usher_audit_faults{kind=\"seated_without_payment\"}", "usher_audit_faults{kind=\"seat_disagrees\"}",
+                         "usher_audit_faults{kind=\"stock_disagrees\"}", "usher_audit_faults{kind=\"oversold\"}",
+                         "usher_audit_faults{kind=\"allowance_disagrees\"}", "usher_audit_faults{kind=\"limit_exceeded\"}",
+                         "usher_audit_faults{kind=\"queue_disagrees\"}", "usher_audit_faults{kind=\"reservation_disagrees\"}",
+                         "usher_audit_faults{kind=\"payment_disagrees\"}", "usher_audit_faults{kind=\"process_stalled\"}",
+                         "usher_process_oldest_seconds"};
+
+/// The node's log while this lives.
+struct listener {
+  std::ostringstream heard;
+  std::shared_ptr<spdlog::logger> before = spdlog::default_logger();
+  listener() { spdlog::set_default_logger(std::make_shared<spdlog::logger>("", std::make_shared<spdlog::sinks::ostream_sink_mt>(heard))); }
+  ~listener() { spdlog::set_default_logger(before); }
+};
+
+}  // namespace
+
+TEST_CASE("after a sale the node finds nothing wrong with its log, and neither after a restart") {
+  box_office office;
+  const auto id = office.sell("usr_ann", "A-1");
+  office.sell("usr_bob", "A-2");
+  REQUIRE(client{office}.post("/reservations/" + id + "/cancel", "{}", office.token("usr_ann")).status < 300);
+  for (const auto again : {false, true}) {
+    if (again) office.restart();
+    REQUIRE(office.judged());
+    for (const auto& name : audit_gauges) {
+      INFO(name);
+      CHECK(office.gauge(name) == 0);
+    }
+  }
+}
+
+TEST_CASE("a node that is started on a log with a contradiction says so, once, and whom it concerns it does not say") {
+  box_office office;
+  const auto id = office.sell("usr_ann", "A-1");
+  office.stop();
+  listener node_log;
+  v1::StreamEvent held;
+  *held.mutable_stream() = seat_ref(office.show, "A-1");
+  held.mutable_seat()->mutable_held()->set_reservation_id(make_reservation_id(office.show, "nobody"));
+  office.forge({held});
+  v1::StreamEvent debited;
+  *debited.mutable_stream() = wallet_ref("usr_ann");
+  auto& d = *debited.mutable_wallet()->mutable_debited();
+  d.set_payment_id(make_payment_id(id, 2));
+  d.set_reservation_id(id);
+  d.set_amount(300);
+  d.set_balance(-400);
+  office.forge({debited});
+  office.start();
+  CHECK(eventually([&] { return office.gauge("usher_seat_held_twice") == 1; }));
+  CHECK(eventually([&] { return office.gauge("usher_paid_without_seat") == 1; }));
+  CHECK(office.gauge("usher_ledger_imbalance") == 1);
+  CHECK(office.gauge("usher_audit_lag") == 0);
+  CHECK(client{office}.get("/readyz").status == 200);
+  office.stop();
+
+  const auto said = node_log.heard.str();
+  INFO(said);
+  const auto times = [&](const std::string& what) {
+    std::size_t n = 0;
+    for (auto at = said.find(what); at != std::string::npos; at = said.find(what, at + 1)) ++n;
+    return n;
+  };
+  CHECK(times("kind=seat_held_twice") == 1);
+  CHECK(times("entity=seat/" + office.show + "/A-1 ") == 1);
+  CHECK(times("kind=ledger_imbalance") == 1);
+  CHECK(times("kind=paid_without_seat") == 1);
+  CHECK(times("entity=reservation/" + office.show + "/" + id + " ") == 1);
+  CHECK(times("usr_ann") == 0);
+}
+
+TEST_CASE("more faults than anybody reads are counted, and only the first of them told") {
+  box_office office;
+  office.stop();
+  listener node_log;
+  events all;
+  for (int i = 0; i != 100; ++i) {
+    all.emplace_back();
+    *all.back().mutable_stream() = seat_ref(office.show, "B-" + std::to_string(i));
+    all.back().mutable_seat()->mutable_released()->set_reservation_id(make_reservation_id(office.show, std::to_string(i)));
+  }
+  office.forge(all);
+  office.start();
+  CHECK(eventually([&] { return office.gauge("usher_audit_faults{kind=\"seat_disagrees\"}") == 100; }));
+  office.stop();
+  std::size_t lines = 0;
+  const auto said = node_log.heard.str();
+  for (auto at = said.find("event=audit_fault "); at != std::string::npos; at = said.find("event=audit_fault ", at + 1)) ++lines;
+  CHECK(lines == 20);
 }
 
 // --- what it costs -------------------------------------------------------------------------------------------------

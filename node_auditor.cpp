@@ -1,0 +1,174 @@
+// Looks at the queue every now and then instead of being woken: a wake-up for each batch would cost more than the judging.
+
+#include "node_auditor.hpp"
+
+#include <sched.h>
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+namespace usher {
+namespace {
+
+constexpr std::size_t waiting_max = 16'384;  // records
+constexpr std::chrono::milliseconds look_every{20};
+constexpr std::chrono::milliseconds look_around_every{500};
+constexpr std::chrono::minutes shouting_span{1};
+constexpr unsigned shouts_max = 20;  // within that span
+constexpr int niceness = 5;          // a third of the others' share where processors are short
+
+std::string place_of(log_position at) { return std::to_string(at.partition) + '/' + std::to_string(at.index); }
+
+/// Whoever answers buyers comes first. A system that refuses this gets a thread like the others.
+void give_way() {
+  const sched_param none{};
+  static_cast<void>(::sched_setscheduler(0, SCHED_BATCH, &none));
+  static_cast<void>(::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), niceness));
+}
+
+}  // namespace
+
+audit_thread::audit_thread(const store::database& db, const wall_clock& clock) : db_{db}, clock_{clock}, running_since_{clock.now()} {}
+
+audit_thread::~audit_thread() { stop(); }
+
+void audit_thread::start() {
+  thread_ = std::thread{[this] { run(); }};
+}
+
+void audit_thread::offer(const std::vector<store::record_ptr>& records) {
+  const std::lock_guard lock{mutex_};
+  if (waiting_.size() + records.size() > waiting_max) {
+    waiting_.clear();
+    behind_ = true;
+  } else {
+    waiting_.insert(waiting_.end(), records.begin(), records.end());
+  }
+}
+
+void audit_thread::stop() {
+  {
+    const std::lock_guard lock{mutex_};
+    stopping_ = true;
+  }
+  stops_.notify_one();
+  if (thread_.joinable()) thread_.join();
+}
+
+std::chrono::milliseconds audit_thread::oldest_process() const {
+  const auto started_ms = oldest_process_ms_.load(std::memory_order_relaxed);
+  if (started_ms == 0) return {};
+  return std::max(clock_.now() - from_ms(started_ms), std::chrono::milliseconds{0});
+}
+
+void audit_thread::run() {
+  give_way();
+  auto next_look_around = std::chrono::steady_clock::now();
+  std::vector<store::record_ptr> records;
+  for (bool behind = wait(records); !stopping_; behind = wait(records)) {
+    if (auto taken = take_in(records, behind); !taken) {
+      spdlog::error("event=audit_ended detail=\"{}\"", taken.error().detail);
+      return;
+    }
+    records.clear();
+    if (std::chrono::steady_clock::now() < next_look_around) continue;
+    look_around();
+    next_look_around = std::chrono::steady_clock::now() + look_around_every;
+  }
+}
+
+/// @return whether the log has more than what was offered
+bool audit_thread::wait(std::vector<store::record_ptr>& records) {
+  std::unique_lock lock{mutex_};
+  if (!behind_) stops_.wait_for(lock, look_every, [this] { return stopping_.load(); });
+  records.swap(waiting_);
+  return std::exchange(behind_, false);
+}
+
+result<void> audit_thread::take_in(const std::vector<store::record_ptr>& records, bool behind) {
+  for (const auto& record : records) {
+    const auto p = record->partition();
+    if (record->index() > applied_[p] + 1) {
+      if (auto pulled = pull(p, record->index()); !pulled) return pulled;
+    }
+    if (record->index() == applied_[p] + 1) take(*record);
+    if (stopping_) return {};
+  }
+  for (std::uint32_t p = 0; behind && p != partition_count && !stopping_; ++p) {
+    if (auto pulled = pull(p, std::numeric_limits<std::uint64_t>::max()); !pulled) return pulled;
+  }
+  return {};
+}
+
+result<void> audit_thread::pull(std::uint32_t partition, std::uint64_t before) {
+  if (applied_[partition] >= db_.durable_end(partition)) return {};
+  v1::Record record;  // one for all, since making each anew costs more than reading it
+  std::string wrong;
+  const auto scanned = db_.scan_stored(partition, applied_[partition] + 1, [&](std::uint64_t index, std::string_view stored) {
+    if (index >= before || stopping_) return false;
+    if (index != applied_[partition] + 1) wrong = "has a hole before ";
+    else if (!record.ParseFromArray(stored.data(), static_cast<int>(stored.size()))) wrong = "can't be decoded at ";
+    if (!wrong.empty()) wrong += place_of({partition, index});
+    else take(record);
+    return wrong.empty();
+  });
+  if (!scanned) return scanned.error();
+  if (!wrong.empty()) return failure{errc::corrupted, "the log " + wrong};
+  return {};
+}
+
+void audit_thread::take(const v1::Record& record) {
+  auditor_.take(record);
+  applied_[record.partition()] = record.index();
+  taken_.store(taken_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+/// What is between records: verdicts that need all sides, the time, and telling of it.
+void audit_thread::look_around() {
+  settle();
+  auditor_.watch_processes(clock_.now(), running_since_);
+  for (std::size_t k = 0; k != counts_.size(); ++k)
+    counts_[k].store(auditor_.count(static_cast<projections::fault_kind>(k)), std::memory_order_relaxed);
+  const auto oldest = auditor_.oldest_process();
+  oldest_process_ms_.store(oldest ? to_ms(*oldest) : 0, std::memory_order_relaxed);
+  shout();
+}
+
+audit_thread::ends audit_thread::on_disk() const {
+  ends out;
+  for (std::uint32_t p = 0; p != partition_count; ++p) out[p] = db_.durable_end(p);
+  return out;
+}
+
+void audit_thread::settle() {
+  for (std::uint32_t p = 0; p != partition_count; ++p) {
+    if (applied_[p] < on_disk_at_last_settling_[p]) return;
+  }
+  auditor_.settle();
+  on_disk_at_last_settling_ = on_disk();
+}
+
+void audit_thread::shout() {
+  if (const auto now = std::chrono::steady_clock::now(); now >= minute_ends_) {
+    if (unsaid_ != 0) spdlog::error("event=audit_faults_unsaid count={}", std::exchange(unsaid_, 0));
+    minute_ends_ = now + shouting_span;
+    shouts_left_ = shouts_max;
+  }
+  for (auto& f : auditor_.take_faults()) {
+    if (shouts_left_ == 0) {
+      ++unsaid_;
+      continue;
+    }
+    --shouts_left_;
+    if (f.entity.empty()) {
+      if (const auto record = db_.read(f.at); record && *record) f.entity = projections::entity_of(**record);
+    }
+    spdlog::error("event=audit_fault kind={} position={} entity={} detail=\"{}\"", projections::word_of(f.kind), place_of(f.at), f.entity, f.detail);
+  }
+}
+
+}  // namespace usher

@@ -1,0 +1,80 @@
+#pragma once
+// The thread that judges the log: first all that is on disk, then what the journal commits.
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "projections/auditor.hpp"
+#include "store/database.hpp"
+
+namespace usher {
+
+/// Owns an auditor and the thread it runs on, which gives way to all others. Each start judges the log from its first record
+/// in the background. Faults go to the node's log, each once, a few a minute. Nobody waits for it, and the node goes on
+/// whatever it finds or fails at; what it has not judged shows.
+class audit_thread {
+ public:
+  /// Both outlive it.
+  audit_thread(const store::database&, const wall_clock&);
+  ~audit_thread();  ///< stops it first
+
+  /// Starts to read. What is offered before is found in the log.
+  void start();
+  /// Thread-safe, never blocks for long. Records of a partition come in order. What exceeds the bound is read from the log.
+  void offer(const std::vector<store::record_ptr>&);
+  /// Ends the thread wherever it is. Nothing may be offered afterwards.
+  void stop();
+
+  // As of a moment ago, for any thread.
+  [[nodiscard]] std::uint64_t taken() const { return taken_.load(std::memory_order_relaxed); }  ///< records that were judged
+  [[nodiscard]] std::uint64_t count(projections::fault_kind kind) const {
+    return counts_[static_cast<std::size_t>(kind)].load(std::memory_order_relaxed);
+  }
+  /// How long the oldest payment or refund is under way; zero where none is.
+  [[nodiscard]] std::chrono::milliseconds oldest_process() const;
+
+ private:
+  using ends = std::array<std::uint64_t, partition_count>;
+
+  void run();
+  bool wait(std::vector<store::record_ptr>& records);
+  result<void> take_in(const std::vector<store::record_ptr>&, bool behind);
+  result<void> pull(std::uint32_t partition, std::uint64_t before);
+  void take(const v1::Record&);
+  void look_around();
+  void settle();
+  void shout();
+  [[nodiscard]] ends on_disk() const;
+
+  const store::database& db_;
+  const wall_clock& clock_;
+  const time_point running_since_;
+
+  std::mutex mutex_;
+  std::condition_variable stops_;
+  std::vector<store::record_ptr> waiting_;
+  bool behind_ = true;  // nothing of what is on disk was read yet
+  std::atomic<bool> stopping_{false};
+
+  // The thread's own.
+  projections::auditor auditor_;
+  ends applied_{};
+  ends on_disk_at_last_settling_{};
+  std::chrono::steady_clock::time_point minute_ends_;
+  unsigned shouts_left_ = 0;
+  std::uint64_t unsaid_ = 0;
+
+  std::atomic<std::uint64_t> taken_{0};
+  std::array<std::atomic<std::uint64_t>, projections::fault_kind_count> counts_{};
+  std::atomic<std::int64_t> oldest_process_ms_{0};  // when it was started; 0: there is none
+
+  std::thread thread_;  // last: it uses all of the above
+};
+
+}  // namespace usher
