@@ -12,6 +12,7 @@
 
 #include "events/json.hpp"
 #include "node.hpp"
+#include "projections/auditor.hpp"
 #include "store/audit.hpp"
 #include "store/database.hpp"
 
@@ -177,21 +178,64 @@ result<std::uint64_t> verify(const store::database& db, const log_flags& flags) 
   return records;
 }
 
+/// Judges the whole log as a node does while it runs. What is under way when it ends is no fault.
+result<std::vector<projections::fault>> judge(const store::database& db) {
+  projections::auditor judge;
+  progress bar{records_in(db)};
+  v1::Record record;
+  for (std::uint32_t p = 0; p != partition_count; ++p) {
+    const auto scanned = db.scan_stored(p, 0, [&](std::uint64_t, std::string_view stored) {
+      if (!record.ParseFromArray(stored.data(), static_cast<int>(stored.size()))) return false;  // the chain was checked before
+      judge.take(record);
+      bar.advance(1);
+      return true;
+    });
+    if (!scanned) return scanned.error();
+  }
+  judge.finish();
+  auto faults = judge.take_faults();
+  for (auto& f : faults) {
+    if (!f.entity.empty()) continue;
+    const auto shown = db.read(f.at);
+    if (shown && *shown) f.entity = projections::entity_of(**shown);
+  }
+  return faults;
+}
+
+std::string place_of(log_position at) { return std::to_string(at.partition) + "/" + std::to_string(at.index); }
+
+void print_json(const result<std::uint64_t>& records, const std::vector<projections::fault>& faults) {
+  std::string out;
+  json_writer json{out};
+  json.begin_object().member("intact", records.has_value());
+  if (records) json.member("records", *records);
+  else json.member("damage", records.error().detail);
+  json.key("faults").begin_array();
+  for (const auto& f : faults)
+    json.begin_object().member("kind", word_of(f.kind)).member("position", place_of(f.at)).member("entity", f.entity)
+        .member("detail", f.detail).end_object();
+  json.end_array().end_object();
+  std::cout << out << '\n';
+}
+
+/// What a partition by itself says of money can't be judged, so only the whole log is.
 int print_verdict(const store::database& db, const log_flags& flags) {
   const auto records = verify(db, flags);
-  std::string out;
-  if (flags.json) {
-    json_writer json{out};
-    json.begin_object().member("intact", records.has_value());
-    if (records) json.member("records", *records);
-    else json.member("damage", records.error().detail);
-    json.end_object();
-    std::cout << out << '\n';
-  } else if (records) {
-    std::cout << *records << " records checked: whole, in order and chained\n";
+  std::vector<projections::fault> faults;
+  const bool whole = records && !flags.partition;
+  if (whole) {
+    auto judged = judge(db);
+    if (!judged) return complain(judged.error());
+    faults = std::move(*judged);
   }
+  if (flags.json)
+    print_json(records, faults);
+  else if (records)
+    std::cout << *records << " records checked: whole, in order and chained"
+              << (whole && faults.empty() ? "; nothing in them contradicts anything else\n" : "\n");
   if (!records) std::cerr << "usher: the log is damaged or unreadable: " << records.error().detail << '\n';
-  return records ? succeeded : was_refused;
+  for (const auto& f : faults) std::cerr << "usher: " << word_of(f.kind) << " at " << place_of(f.at) << ", " << f.entity << ": " << f.detail << '\n';
+  return records && faults.empty() ? succeeded : was_refused;
 }
 
 int read_log(const log_flags& flags) {
@@ -279,7 +323,7 @@ void add_log(CLI::App& app, int& code) {
   auto* from = verb->add_option("--from", flags->from, "Index of the first record, within --partition")->capture_default_str()->needs(partition);
   auto* limit = verb->add_option("--limit", flags->limit, "Records at most; 0: all")->capture_default_str();
   verb->add_flag("--json", flags->json, "One JSON object a line, without password hashes");
-  verb->add_flag("--verify", flags->verify, "Check that the log is whole, in order and chained; exit code 1 where it is not")->excludes(from)->excludes(limit);
+  verb->add_flag("--verify", flags->verify, "Check that the log is whole, in order and chained, and that nothing in it contradicts anything else; exit code 1 otherwise")->excludes(from)->excludes(limit);
   verb->footer("Examples:\n  usher log --data data --partition 17 --from 100 --limit 20 --json\n  usher log --data data --verify");
   verb->callback([flags, &code] { code = read_log(*flags); });
 }

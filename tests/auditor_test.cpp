@@ -1275,6 +1275,37 @@ TEST_CASE("more faults than anybody reads are counted, and only the first of the
   CHECK(lines == 20);
 }
 
+TEST_CASE("the log of a node that is stopped can be judged as well") {
+  box_office office;
+  office.sell("usr_ann", "A-1");
+  office.stop();
+  const auto verify = [&](const std::string& how) {
+    std::string out;
+    auto* pipe = ::popen((USHER_BINARY " log --data " + office.directory() + " --verify" + how + " 2>&1").c_str(), "r");
+    REQUIRE(pipe);
+    for (int c = std::fgetc(pipe); c != EOF; c = std::fgetc(pipe)) out += static_cast<char>(c);
+    const int status = ::pclose(pipe);
+    return std::pair{WEXITSTATUS(status), out};
+  };
+  const auto good = verify("");
+  INFO(good.second);
+  CHECK(good.first == 0);
+  CHECK(good.second.find("nothing in them contradicts anything else") != std::string::npos);
+  CHECK(boost::json::parse(verify(" --json").second).at("faults").as_array().empty());
+
+  v1::StreamEvent held;
+  *held.mutable_stream() = seat_ref(office.show, "A-1");
+  held.mutable_seat()->mutable_held()->set_reservation_id(make_reservation_id(office.show, "nobody"));
+  office.forge({held});
+  const auto bad = verify("");
+  INFO(bad.second);
+  CHECK(bad.first == 1);
+  CHECK(bad.second.find("seat_held_twice") != std::string::npos);
+  CHECK(bad.second.find("usr_ann") == std::string::npos);
+  const auto json = verify(" --json");
+  CHECK(json.first == 1);
+}
+
 // --- what it costs -------------------------------------------------------------------------------------------------
 
 TEST_CASE("the cost of judging a record", "[.cost]") {
