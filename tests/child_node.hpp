@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli_common.hpp"
@@ -70,19 +71,29 @@ class child_node {
   /// Beside the data directory, in which the node keeps only its own.
   [[nodiscard]] std::string log_file() const { return data_ + ".log"; }
 
+  /// A node refuses settings that it doesn't know, and what is meant for the tests is none of its own.
+  static std::vector<char*> environment_for_node() {
+    std::vector<char*> out;
+    for (char** entry = environ; *entry; ++entry)
+      if (!std::string_view{*entry}.starts_with("USHER_TEST_")) out.push_back(*entry);
+    out.push_back(nullptr);
+    return out;
+  }
+
   /// The kernel kills the node where this process ends without its destructors, as after a failed assertion.
   void spawn() {
     std::array<std::string, 6> words{USHER_BINARY, "serve", "--data", data_, "--listen", "127.0.0.1:0"};
     std::vector<char*> arguments;
     for (auto& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
+    auto environment = environment_for_node();
     const int log = ::open(log_file().c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     pid_ = ::fork();
     if (pid_ == 0) {  // only what is safe in a copy of one thread
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
       ::dup2(log, STDOUT_FILENO);
       ::dup2(log, STDERR_FILENO);
-      ::execv(arguments[0], arguments.data());
+      ::execve(arguments[0], arguments.data(), environment.data());
       ::_exit(127);
     }
     ::close(log);
