@@ -56,6 +56,13 @@ class child_node {
     pid_ = 0;
   }
 
+  /// Begins to start, and is killed on the way or soon after: what it then finds on the disk is half mended at most.
+  void start_in_vain(std::chrono::milliseconds until) {
+    std::filesystem::remove(cli::node_file(data_));
+    spawn();
+    std::this_thread::sleep_for(until);
+    kill();
+  }
   void restart() {
     kill();
     start();

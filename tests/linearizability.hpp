@@ -249,10 +249,11 @@ class search {
     std::string out = "No order explains what " + std::to_string(history_.size()) + " operations saw. The one that gets farthest has " +
                       std::to_string(v.order.size()) + " of them and ends with";
     for (auto i = v.order.size() - std::min(shown, v.order.size()); i < v.order.size(); ++i) out += line(v.order[i]);
-    out += "\nThis leaves: " + M::text(left_) + "\nNow it had to be the turn of" + line(*v.offending) + "\nbut this can't be, also not after any of";
+    out += "\nThis leaves: " + M::text(left_) + "\nNow it had to be the turn of" + line(*v.offending) + "\nbut this can't be";
+    std::string others;
     for (std::size_t i = 0; i < history_.size(); ++i)
-      if (!in_order[i] && i != *v.offending && history_[i].called <= o.returned) out += line(i);
-    return out;
+      if (!in_order[i] && i != *v.offending && history_[i].called <= o.returned) others += line(i);
+    return others.empty() ? out : out + ", also not after any of" + others;
   }
 
   const std::vector<operation<M>>& history_;
