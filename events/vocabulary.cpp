@@ -183,6 +183,7 @@ std::string make_user_id(std::string_view email) {
 }
 
 std::string make_transaction_id(std::string_view seed) { return make_id("txn_", seed); }
+std::string make_authorization_id(std::string_view seed) { return make_id("aut_", seed); }
 
 std::string make_ticket_id(std::string_view show_id, std::uint64_t number) {
   std::string id{"qt_"};

@@ -99,6 +99,7 @@ std::string make_show_id(std::string_view seed);                                
 std::string make_reservation_id(std::string_view show_id, std::string_view seed);  ///< rsv_ + the show's 16 + _ + 16
 std::string make_user_id(std::string_view email);                               ///< usr_ + 16, of the lower-cased address
 std::string make_transaction_id(std::string_view seed);                         ///< txn_ + 16
+std::string make_authorization_id(std::string_view seed);                       ///< aut_ + 16
 std::string make_ticket_id(std::string_view show_id, std::uint64_t number);      ///< qt_ + the show's 16 + _ + number
 std::string make_payment_id(std::string_view reservation_id, std::uint32_t attempt);  ///< pay_ + the reservation's + _ + attempt
 

@@ -23,6 +23,25 @@ v1::Command charge(std::int64_t amount) {
   return c;
 }
 
+v1::Command authorize(const std::string& id, std::int64_t amount, std::uint32_t seconds) {
+  v1::Command c;
+  auto& a = *c.mutable_wallet()->mutable_authorize();
+  a.set_authorization_id(id);
+  a.set_amount(amount);
+  a.set_seconds(seconds);
+  return c;
+}
+v1::Command capture(const std::string& id) {
+  v1::Command c;
+  c.mutable_wallet()->mutable_capture()->set_authorization_id(id);
+  return c;
+}
+v1::Command void_funds(const std::string& id) {
+  v1::Command c;
+  c.mutable_wallet()->mutable_void_funds()->set_authorization_id(id);
+  return c;
+}
+
 v1::Command place(const world& w, const std::string& user, const std::vector<std::string>& seats, std::uint32_t standing = 0) {
   v1::Command c;
   auto& p = *c.mutable_reservation()->mutable_place();
@@ -308,6 +327,47 @@ TEST_CASE("after a crash in the middle of a payment the payment is settled, and 
   CHECK(met_confirmed > 0);
 }
 
+TEST_CASE("money that is set aside is captured, voided or over exactly once, whoever comes first and whatever else is bought") {
+  int captured = 0, voided = 0, over = 0;
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    INFO("seed " << seed);
+    disk d;
+    world w{seed, d};
+    sale ann{w, seed};
+    const auto wallet = wallet_ref(ann.user);
+    ann.has(5 * price);
+    ann.reserves();
+    REQUIRE(w.ask(wallet, authorize("aut_1", 3 * price, 60), ann.user)->accepted());
+    const auto payment = ann.starts_to_pay();
+    w.let_pass(60s - milliseconds{w.below(3)});
+    w.run_some(w.below(12));
+    const bool takes_first = w.below(2) == 0;
+    const auto first = w.send(wallet, takes_first ? capture("aut_1") : void_funds("aut_1"), ann.user);
+    const auto second = w.send(wallet, takes_first ? void_funds("aut_1") : capture("aut_1"), ann.user);
+    const auto& taking = takes_first ? first : second;
+    const auto& freeing = takes_first ? second : first;
+    w.run_some(w.below(6));
+    if (w.below(4) == 0) w.ask_to_retire();
+    w.let_pass(2ms);
+    w.settle();
+    w.pass(2s);
+    REQUIRE(taking->answers == 1);
+    REQUIRE(freeing->answers == 1);
+    REQUIRE_FALSE((taking->accepted() && freeing->accepted()));
+    captured += taking->accepted();
+    voided += freeing->accepted();
+    over += !taking->accepted() && !freeing->accepted();
+    const auto paid = payment->accepted() ? 3 * price : 0;
+    REQUIRE(ann.balance() == 5 * price - paid - (taking->accepted() ? 3 * price : 0));
+    REQUIRE(w.book.purses[ann.user].state.held() == 0);
+    w.book.check_settled();
+    check_faults(w);
+  }
+  CHECK(captured > 10);
+  CHECK(voided > 10);
+  CHECK(over > 10);
+}
+
 namespace {
 
 enum class turns { in_order, by_seed };
@@ -324,7 +384,11 @@ std::vector<std::string> log_of_a_story(std::uint64_t seed, turns order, rest sl
   const auto show = make_show_id("show");
   for (int i = 0; i != 40; ++i) {
     const auto id = reservation_ref(make_reservation_id(show, std::to_string(below(6))));
-    switch (below(6)) {
+    const auto authorization = "aut_" + std::to_string(below(3));
+    switch (below(9)) {
+      case 6: w.ask(wallet_ref(user), authorize(authorization, 1 + static_cast<std::int64_t>(below(900)), 1 + static_cast<std::uint32_t>(below(300))), user); break;
+      case 7: w.ask(wallet_ref(user), capture(authorization), user); break;
+      case 8: w.ask(wallet_ref(user), void_funds(authorization), user); break;
       case 0: w.ask(wallet_ref(user), charge(1 + static_cast<std::int64_t>(below(2000)))); break;
       case 1: w.ask(id, release(), user); break;
       case 2: w.ask(id, cancel(), user); break;

@@ -36,6 +36,10 @@ TEST_CASE("ids have the documented shape") {
   CHECK(reservation.starts_with("rsv_" + show.substr(4) + "_"));
   CHECK(usher::make_user_id("ann@example.org").size() == 20);
   CHECK(usher::make_transaction_id("seed").starts_with("txn_"));
+  const auto authorization = usher::make_authorization_id("seed");
+  CHECK(authorization.size() == 20);
+  CHECK(authorization.starts_with("aut_"));
+  CHECK(is_base32(authorization.substr(4)));
   CHECK(usher::make_ticket_id(show, 17) == "qt_" + show.substr(4) + "_17");
   CHECK(usher::make_payment_id(reservation, 2) == "pay_" + reservation.substr(4) + "_2");
 }

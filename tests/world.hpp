@@ -24,6 +24,7 @@
 #include "actors/wallet.hpp"
 #include "cluster/reactor.hpp"
 #include "cluster/router.hpp"
+#include "events/ledger.hpp"
 #include "store/journal.hpp"
 #include "store/journal_actor.hpp"
 
@@ -40,7 +41,7 @@ class ledger {
   };
   struct purse {
     v1::WalletState state;
-    std::int64_t expected = 0;           ///< charges minus payments plus refunds, added up here
+    std::int64_t expected = 0;           ///< charges minus uses, payments and captures, plus refunds, added up here
     std::map<std::string, int> debits;   ///< by payment
     std::map<std::string, int> credits;
   };
@@ -90,6 +91,7 @@ class ledger {
     actors::wallet::evolve(p.state, e);
     if (e.has_charged()) p.expected += e.charged().amount();
     if (e.has_used()) p.expected -= e.used().amount();
+    if (e.has_captured()) p.expected -= e.captured().amount();
     if (e.has_debited()) {
       p.expected -= e.debited().amount();
       ++p.debits[e.debited().payment_id()];
@@ -100,6 +102,13 @@ class ledger {
     }
     expect(p.state.balance() == p.expected, "a balance is not what was moved.");
     expect(p.state.balance() >= 0, "a balance is below zero.");
+    std::int64_t held = 0;
+    for (const auto& [id, a] : p.state.authorizations()) held += a.amount();
+    expect(p.state.held() == held, "what is set aside is not the sum of the open authorizations.");
+    expect(held <= p.state.balance(), "more is set aside than there is.");
+    std::int64_t both_sides = 0;
+    for (const auto& one : postings_of(e)) both_sides += one.amount;
+    expect(both_sides == 0, "money was made or lost.");
   }
 
   void check(const hall& h) {
