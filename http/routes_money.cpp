@@ -1,4 +1,4 @@
-// Money: wallets, under the names of balances and of points.
+// Money: wallets, under the names of balances and of points, and what is set aside of them.
 
 #include "events/api.pb.h"
 #include "http/bodies.hpp"
@@ -52,6 +52,58 @@ reply balance(engine& e, request_context& ctx, naming names, std::string user_id
   co_return with_etag(ctx, wallet.version, wallet_body(names, user_id, wallet.balance, wallet.updated_at_ms));
 }
 
+/// What all answers about an authorization have; the object stays open for what is only of one kind.
+json_writer& begin_authorization(json_writer& json, const v1::WalletOutcome& o) {
+  return json.begin_object().member("authorizationId", o.authorization_id()).member("amount", o.amount()).member("balance", o.balance())
+      .member("held", o.held()).member("available", o.balance() - o.held());
+}
+
+constexpr std::uint32_t authorization_seconds = 600;  // where the client doesn't say
+
+reply authorize(engine& e, request_context& ctx) {
+  const auto body = body_of<v1::AuthorizeBody>(ctx);
+  auto r = make_request(ctx, wallet_ref(user_of(ctx, body.user_id())));
+  auto* command = r->command.mutable_wallet()->mutable_authorize();
+  command->set_authorization_id(make_authorization_id(id_seed(ctx)));
+  command->set_amount(body.amount());
+  command->set_seconds(body.has_seconds() ? body.seconds() : authorization_seconds);
+  command->set_amount_max(e.settings.wallet_use_max);
+  const auto a = co_await ask(e, ctx, r);
+  const auto& o = a.outcome.wallet();
+  std::string out;
+  json_writer json{out};
+  begin_authorization(json, o).member("expiresAt", from_ms(o.expires_at_ms())).end_object();
+  co_return answered(201, a, std::move(out));
+}
+
+reply capture(engine& e, request_context& ctx) {
+  const auto body = body_of<v1::CaptureBody>(ctx);
+  // To the decider 0 means all of it, which is not what somebody wants who writes 0.
+  if (body.has_amount() && body.amount() == 0) throw refuse_field(v1::VALIDATION_FAILED, "amount", "It has to be at least 1, or left out for all of it.");
+  auto r = make_request(ctx, wallet_ref(user_of(ctx, body.user_id())));
+  auto* command = r->command.mutable_wallet()->mutable_capture();
+  command->set_authorization_id(std::string{ctx.path_param("id")});
+  command->set_amount(body.amount());
+  command->set_transaction_id(make_transaction_id(id_seed(ctx)));
+  const auto a = co_await ask(e, ctx, r);
+  const auto& o = a.outcome.wallet();
+  std::string out;
+  json_writer json{out};
+  begin_authorization(json, o).member("transactionId", o.transaction_id()).end_object();
+  co_return answered(200, a, std::move(out));
+}
+
+reply void_funds(engine& e, request_context& ctx) {
+  const auto body = body_of<v1::VoidBody>(ctx);
+  auto r = make_request(ctx, wallet_ref(user_of(ctx, body.user_id())));
+  r->command.mutable_wallet()->mutable_void_funds()->set_authorization_id(std::string{ctx.path_param("id")});
+  const auto a = co_await ask(e, ctx, r);
+  std::string out;
+  json_writer json{out};
+  begin_authorization(json, a.outcome.wallet()).end_object();
+  co_return answered(200, a, std::move(out));
+}
+
 reply histories(engine& e, request_context& ctx, std::string user_id) {
   auto entity = wallet_ref(user_id);
   co_await up_to_date(e, ctx, std::move(entity));
@@ -81,6 +133,9 @@ std::string query_user(request_context& ctx) { return user_of(ctx, std::string{c
 void add_money_routes(rows& table, engine& e) {
   add(table, e, method::post, "/balance/charge", {}, [&e](request_context& c) { return change(e, c, naming::balance, true); });
   add(table, e, method::post, "/balance/use", {}, [&e](request_context& c) { return change(e, c, naming::balance, false); });
+  add(table, e, method::post, "/balance/authorize", {}, [&e](request_context& c) { return authorize(e, c); });
+  add(table, e, method::post, "/balance/authorizations/{id}/capture", {}, [&e](request_context& c) { return capture(e, c); });
+  add(table, e, method::post, "/balance/authorizations/{id}/void", {}, [&e](request_context& c) { return void_funds(e, c); });
   add(table, e, method::get, "/balance", {}, [&e](request_context& c) { return balance(e, c, naming::balance, query_user(c)); });
   add(table, e, method::get, "/balance/histories", {}, [&e](request_context& c) { return histories(e, c, query_user(c)); });
   add(table, e, method::get, "/balance/{userId}", {}, [&e](request_context& c) { return balance(e, c, naming::balance, path_user(c)); });
