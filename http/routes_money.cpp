@@ -1,4 +1,4 @@
-// Money: wallets, under the names of balances and of points, and what is set aside of them.
+// Money: wallets, under the names of balances and of points, what is set aside of them, and the house's books.
 
 #include "events/api.pb.h"
 #include "http/bodies.hpp"
@@ -10,13 +10,16 @@ namespace {
 /// The shape of an answer about a wallet: balances and points are the same money under two names.
 enum class naming { balance, point };
 
-std::string wallet_body(naming names, const std::string& user_id, std::int64_t balance, std::int64_t at_ms) {
+std::string point_body(const std::string& user_id, std::int64_t balance, std::int64_t at_ms) {
   std::string out;
-  json_writer json{out};
-  if (names == naming::point)
-    json.begin_object().member("id", user_id).member("point", balance).member("updateMillis", at_ms).end_object();
-  else
-    json.begin_object().member("userId", user_id).member("balance", balance).end_object();
+  json_writer{out}.begin_object().member("id", user_id).member("point", balance).member("updateMillis", at_ms).end_object();
+  return out;
+}
+
+std::string balance_body(const std::string& user_id, const projections::wallet_view& wallet) {
+  std::string out;
+  json_writer{out}.begin_object().member("userId", user_id).member("balance", wallet.balance).member("held", wallet.held)
+      .member("available", wallet.available()).end_object();
   return out;
 }
 
@@ -39,7 +42,7 @@ reply change(engine& e, request_context& ctx, naming names, bool charges) {
   }
   const auto a = co_await ask(e, ctx, r);
   const auto& o = a.outcome.wallet();
-  if (names == naming::point) co_return answered(200, a, wallet_body(names, user_id, o.balance(), o.at_ms()));
+  if (names == naming::point) co_return answered(200, a, point_body(user_id, o.balance(), o.at_ms()));
   std::string out;
   json_writer{out}.begin_object().member("balance", o.balance()).member("transactionId", o.transaction_id()).end_object();
   co_return answered(200, a, std::move(out));
@@ -48,8 +51,9 @@ reply change(engine& e, request_context& ctx, naming names, bool charges) {
 reply balance(engine& e, request_context& ctx, naming names, std::string user_id) {
   auto entity = wallet_ref(user_id);
   co_await up_to_date(e, ctx, std::move(entity));
-  const auto wallet = value_of(e.views.views().wallets.find(user_id));
-  co_return with_etag(ctx, wallet.version, wallet_body(names, user_id, wallet.balance, wallet.updated_at_ms));
+  const auto wallet = value_of(e.views.views().ledger.find(user_id));
+  auto body = names == naming::point ? point_body(user_id, wallet.balance, wallet.updated_at_ms) : balance_body(user_id, wallet);
+  co_return with_etag(ctx, wallet.version, std::move(body));
 }
 
 /// What all answers about an authorization have; the object stays open for what is only of one kind.
@@ -104,6 +108,17 @@ reply void_funds(engine& e, request_context& ctx) {
   co_return answered(200, a, std::move(out));
 }
 
+reply show_ledger(engine& e, request_context&) {
+  const auto books = e.views.views().ledger.books();
+  std::string out;
+  json_writer json{out};
+  json.begin_object().key("accounts").begin_object();
+  json.member("wallets", books.of(account::wallet)).member("held", books.of(account::held)).member("topUps", books.of(account::top_ups))
+      .member("sales", books.of(account::sales)).member("spending", books.of(account::spending)).member("refunds", books.of(account::refunds));
+  json.end_object().member("trialBalance", books.trial_balance()).member("mismatches", books.mismatches).end_object();
+  co_return json_response(200, std::move(out));
+}
+
 reply histories(engine& e, request_context& ctx, std::string user_id) {
   auto entity = wallet_ref(user_id);
   co_await up_to_date(e, ctx, std::move(entity));
@@ -117,6 +132,7 @@ reply histories(engine& e, request_context& ctx, std::string user_id) {
     if (!entry.transaction_id.empty()) json.member("transactionId", entry.transaction_id);
     if (!entry.payment_id.empty()) json.member("paymentId", entry.payment_id);
     if (!entry.reservation_id.empty()) json.member("reservationId", entry.reservation_id);
+    if (!entry.authorization_id.empty()) json.member("authorizationId", entry.authorization_id);
     json.end_object();
   }
   json.end_array();
@@ -143,6 +159,7 @@ void add_money_routes(rows& table, engine& e) {
   add(table, e, method::get, "/point/{userId}/histories", {}, [&e](request_context& c) { return histories(e, c, path_user(c)); });
   add(table, e, method::patch, "/point/{userId}/charge", {}, [&e](request_context& c) { return change(e, c, naming::point, true); });
   add(table, e, method::patch, "/point/{userId}/use", {}, [&e](request_context& c) { return change(e, c, naming::point, false); });
+  add(table, e, method::get, "/admin/ledger", {.who = access::operator_}, [&e](request_context& c) { return show_ledger(e, c); });
 }
 
 }  // namespace usher::http

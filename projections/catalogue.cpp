@@ -3,7 +3,7 @@
 namespace usher::projections {
 
 std::vector<projection*> views::all() {
-  return {&seat_map, &shows, &reservations, &wallets, &users, &queues, &funnels};
+  return {&seat_map, &shows, &reservations, &ledger, &wallets, &users, &queues, &funnels};
 }
 
 }  // namespace usher::projections

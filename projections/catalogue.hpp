@@ -2,6 +2,7 @@
 // All read models. One word each; the order is the order in which they take in a record.
 
 #include "projections/funnels.hpp"
+#include "projections/ledger.hpp"
 #include "projections/queues.hpp"
 #include "projections/reservations.hpp"
 #include "projections/seat_map.hpp"
@@ -15,6 +16,7 @@ struct views {
   projections::seat_map seat_map;
   projections::shows shows{seat_map};
   projections::reservations reservations;
+  projections::ledger ledger;
   projections::wallets wallets;
   projections::users users;
   projections::queues queues;

@@ -4,7 +4,6 @@ namespace usher::projections {
 
 namespace {
 
-std::string balance_key(std::string_view user_id) { return "b/" + std::string(user_id); }
 std::string history_prefix(std::string_view user_id) { return "h/" + std::string(user_id) + '/'; }
 
 template <class Moved>
@@ -14,12 +13,10 @@ wallet_entry entry_from(movement type, const Moved& moved) {
   entry.amount = moved.amount();
   entry.balance = moved.balance();
   entry.at_ms = moved.at_ms();
-  if constexpr (requires { moved.transaction_id(); }) {
-    entry.transaction_id = moved.transaction_id();
-  } else {
-    entry.payment_id = moved.payment_id();
-    entry.reservation_id = moved.reservation_id();
-  }
+  if constexpr (requires { moved.transaction_id(); }) entry.transaction_id = moved.transaction_id();
+  if constexpr (requires { moved.payment_id(); }) entry.payment_id = moved.payment_id();
+  if constexpr (requires { moved.reservation_id(); }) entry.reservation_id = moved.reservation_id();
+  if constexpr (requires { moved.authorization_id(); }) entry.authorization_id = moved.authorization_id();
   return entry;
 }
 
@@ -29,9 +26,9 @@ std::optional<wallet_entry> entry_from(const v1::WalletEvent& event) {
     case v1::WalletEvent::kUsed: return entry_from(movement::use, event.used());
     case v1::WalletEvent::kDebited: return entry_from(movement::payment, event.debited());
     case v1::WalletEvent::kCredited: return entry_from(movement::refund, event.credited());
+    case v1::WalletEvent::kCaptured: return entry_from(movement::capture, event.captured());
     case v1::WalletEvent::kDebitRefused:
     case v1::WalletEvent::kAuthorized:
-    case v1::WalletEvent::kCaptured:
     case v1::WalletEvent::kVoided:
     case v1::WalletEvent::KIND_NOT_SET: return std::nullopt;
   }
@@ -46,6 +43,7 @@ std::string_view word_of(movement type) {
     case movement::use: return "USE";
     case movement::payment: return "PAYMENT";
     case movement::refund: return "REFUND";
+    case movement::capture: return "CAPTURE";
   }
   return {};
 }
@@ -58,28 +56,12 @@ result<void> wallets::load(const store::database& db) {
 void wallets::apply(const v1::Record& record) {
   for (const auto& event : record.events()) {
     if (!event.has_wallet()) continue;
-    const auto& user_id = event.stream().group();
-    const auto entry = entry_from(event.wallet());
-    if (!entry) continue;
-    v1::Snapshot stored;
-    stored.set_version(event.version());
-    stored.mutable_wallet()->set_balance(entry->balance);
-    stored.mutable_wallet()->set_updated_at_ms(entry->at_ms);
-    table_.put(balance_key(user_id), stored.SerializeAsString());
+    if (!entry_from(event.wallet())) continue;
     v1::StreamEvent kept;
     kept.set_version(event.version());
     *kept.mutable_wallet() = event.wallet();
-    table_.put(history_prefix(user_id) + newest_first(event.version()), kept.SerializeAsString());
+    table_.put(history_prefix(event.stream().group()) + newest_first(event.version()), kept.SerializeAsString());
   }
-}
-
-result<wallet_view> wallets::find(std::string_view user_id) const {
-  const auto row = table_.get(balance_key(user_id));
-  if (!row) return row.error();
-  if (!*row) return wallet_view{};
-  v1::Snapshot stored;
-  if (!stored.ParseFromString(**row)) return failure{errc::corrupted, "a wallet's row cannot be parsed"};
-  return wallet_view{stored.wallet().balance(), stored.version(), stored.wallet().updated_at_ms()};
 }
 
 result<page<wallet_entry>> wallets::history(std::string_view user_id, std::string_view cursor, std::size_t limit) const {

@@ -145,6 +145,23 @@ struct story : log_writer {
     return write({e});
   }
 
+  store::record_ptr set_aside(std::int64_t amount) {
+    auto e = event(wallet_ref(ann));
+    e.mutable_wallet()->mutable_authorized()->set_authorization_id("aut_1");
+    e.mutable_wallet()->mutable_authorized()->set_amount(amount);
+    return write({e});
+  }
+
+  store::record_ptr capture(std::int64_t amount, std::int64_t released, std::int64_t balance) {
+    auto e = event(wallet_ref(ann));
+    auto& c = *e.mutable_wallet()->mutable_captured();
+    c.set_authorization_id("aut_1");
+    c.set_amount(amount);
+    c.set_released(released);
+    c.set_balance(balance);
+    return write({e});
+  }
+
   store::record_ptr join(std::uint64_t number) {
     auto e = event(queue_ref(hall));
     auto& j = *e.mutable_queue()->mutable_joined();
@@ -184,6 +201,9 @@ struct story : log_writer {
     admit(2, 2, 1000);
     charge(100, 100);
     for (int i = 1; i <= 50; ++i) use(1, 100 - i);
+    set_aside(20);
+    capture(5, 15, 45);
+    set_aside(7);
   }
 };
 
@@ -209,6 +229,10 @@ std::string picture_of(const runner& r) {
   for (const auto n : {funnel.joined, funnel.admitted, funnel.left, funnel.held}) text += ' ' + std::to_string(n);
   const auto page = r.views().wallets.history(ann, "", 100).value();
   for (const auto& e : page.items) text += ' ' + std::to_string(e.balance);
+  const auto books = r.views().ledger.books();
+  for (const auto sum : books.sums) text += ' ' + std::to_string(sum);
+  const auto wallet = r.views().ledger.find(ann).value();
+  text += ' ' + std::to_string(books.mismatches) + ' ' + std::to_string(wallet.balance) + '/' + std::to_string(wallet.held);
   const auto list = r.views().reservations.of_user(ann, "", 10).value();
   for (const auto& item : list.items) text += ' ' + item.reservation_id + item.state.ShortDebugString();
   return text;
@@ -466,8 +490,8 @@ TEST_CASE("one charge and fifty uses are fifty-one entries, newest first, before
   for (int i = 26; i <= 50; ++i) w.use(10, 1000 - 10 * i);
   w.charge(5, 5, "usr_annex");
   REQUIRE(r.offer(w.all).has_value());
-  CHECK(r.views().wallets.find(ann).value().balance == 500);
-  CHECK(r.views().wallets.find("usr_nobody").value().balance == 0);
+  CHECK(r.views().ledger.find(ann).value().balance == 500);
+  CHECK(r.views().ledger.find("usr_nobody").value().balance == 0);
   std::vector<std::int64_t> balances;
   std::string cursor;
   do {
@@ -479,6 +503,55 @@ TEST_CASE("one charge and fifty uses are fifty-one entries, newest first, before
   CHECK(balances.front() == 500);
   CHECK(balances.back() == 1000);
   CHECK(std::is_sorted(balances.begin(), balances.end()));
+}
+
+TEST_CASE("the books go on after a restart where they stood, and come out the same when they are built again") {
+  story w;
+  const auto check = [](const runner& r, std::int64_t more) {
+    const auto books = r.views().ledger.books();
+    CHECK(books.of(account::top_ups) == -100);
+    CHECK(books.of(account::spending) == 30 + more);
+    CHECK(books.of(account::held) == 7);
+    CHECK(books.of(account::wallet) == 64 - more);
+    CHECK(books.mismatches == 1);
+    CHECK(books.trial_balance() == 1);
+    CHECK(r.views().ledger.find(ann).value().balance == 71 - more);
+    CHECK(r.views().ledger.find(ann).value().held == 7);
+  };
+  w.charge(100, 100);
+  w.use(30, 71);  // one too much is left
+  w.set_aside(7);
+  {
+    runner r;
+    REQUIRE(r.start(w.db()).has_value());
+    check(r, 0);
+    REQUIRE(r.flush().has_value());
+    REQUIRE(r.offer({w.use(10, 61)}).has_value());
+    check(r, 10);
+  }
+  w.reopen();
+  runner r;
+  REQUIRE(r.start(w.db()).has_value());
+  check(r, 10);
+  REQUIRE(r.offer({w.use(1, 60)}).has_value());
+  check(r, 11);
+  REQUIRE(r.rebuild("ledger").has_value());
+  check(r, 11);
+}
+
+TEST_CASE("a capture is a movement, and setting aside is none") {
+  story w;
+  w.charge(100, 100);
+  w.set_aside(20);
+  w.capture(5, 15, 95);
+  runner r;
+  REQUIRE(r.start(w.db()).has_value());
+  const auto page = r.views().wallets.history(ann, "", 10).value();
+  REQUIRE(page.items.size() == 2);
+  CHECK(word_of(page.items[0].type) == "CAPTURE");
+  CHECK(page.items[0].amount == 5);
+  CHECK(page.items[0].balance == 95);
+  CHECK(page.items[0].authorization_id == "aut_1");
 }
 
 TEST_CASE("somebody who signed up is found by id, also after a restart") {
