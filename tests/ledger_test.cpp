@@ -15,6 +15,8 @@ namespace json = boost::json;
 
 /// A node with what the tests do with money on it.
 struct till : test_node {
+  using test_node::test_node;
+
   std::string ann = token("usr_ann");
   std::string service = token("svc_shop", http::role::service);
   std::string director = token("op_director", http::role::operator_);
@@ -269,6 +271,15 @@ TEST_CASE("an amount is a whole number from 1 to a million million, and whoever 
   for (const std::string seconds : {"-1", "0.5", "4294967296"}) refused("/balance/authorize", R"({"amount":1,"seconds":)" + seconds + "}", 400, "seconds");
   CHECK(t.has() == money{1000, 100, 900});
   CHECK(t.post("/balance/authorize", {{"amount", 1}, {"seconds", 604800}}, t.ann).text("expiresAt") == "2027-01-22T08:00:00Z");
+}
+
+TEST_CASE("what a house lets nobody use at once, nobody sets aside at once") {
+  auto config = default_configuration();
+  config.set_wallet_use_max(50);
+  till t{config};
+  t.charge(1000);
+  CHECK(t.authorize(51).status == 422);
+  CHECK(t.authorize(50).status == 201);
 }
 
 TEST_CASE("a wallet has a hundred authorizations at most") {
