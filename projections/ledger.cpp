@@ -104,13 +104,13 @@ void ledger::post(const postings& moves, std::int64_t stated_change, bool agrees
   if (!agrees) ++books_.mismatches;
 }
 
-void ledger::collect(rows& out) {
+void ledger::collect(row_writer& out) {
   table_.collect(out);
   const std::shared_lock lock(mutex_);
   std::string row;
   for (const auto sum : books_.sums) put_number(row, static_cast<std::uint64_t>(sum));
   put_number(row, books_.mismatches);
-  out.push_back({std::string(books_key), std::move(row)});
+  out.put(books_key, row);
 }
 
 void ledger::clear() {

@@ -31,7 +31,7 @@ class ledger final : public projection {
   [[nodiscard]] std::uint32_t version() const override { return 1; }
   [[nodiscard]] result<void> load(const store::database&) override;
   void apply(const v1::Record&) override;
-  void collect(rows&) override;
+  void collect(row_writer&) override;
   void written() override { table_.written(); }
   void clear() override;
 

@@ -351,7 +351,7 @@ TEST_CASE("the house's books show where all money came from and went, and add up
   CHECK(t.books() == sold(1000, 40));
   t.clock.advance(600s);
   CHECK(come_to(sold(1000, 0)));
-  CHECK(client{t}.get("/metrics").body.find("\nusher_ledger_mismatches 0\n") != std::string::npos);
+  CHECK(client{t}.get("/metrics").body.find("\nusher_ledger_imbalance 0\n") != std::string::npos);
 }
 
 }  // namespace usher::tests
