@@ -137,12 +137,20 @@ class plan_inspection : public inspection {
     seats_ += row.seats();
     if (row.seats() == 0) blame(path + ".seats", "A row needs at least one seat.");
     check_tier(path, row.tier());
+    std::unordered_set<std::uint32_t> seen;
+    for (int i = 0; i != row.accessible_size(); ++i) {
+      const auto number = row.accessible(i);
+      const auto told = "The row has no seat " + std::to_string(number) + ".";
+      if (number == 0 || number > row.seats()) blame(at(path + ".accessible", i), told);
+      else if (!seen.insert(number).second) blame(at(path + ".accessible", i), "The seat is named twice.");
+    }
   }
 
   void check_named_seats(const std::string& path, const v1::SeatRow& row) {
     seats_ += static_cast<std::uint64_t>(row.named_size());
     if (row.seats() != 0 && row.seats() != static_cast<std::uint32_t>(row.named_size()))
       blame(path + ".seats", "The row lists another number of seats.");
+    if (row.accessible_size() != 0) blame(path + ".accessible", "The row lists its seats; mark those that are accessible there.");
     for (int i = 0; i != row.named_size(); ++i) {
       const auto& seat = row.named(i);
       const auto seat_path = at(path + ".named", i);
@@ -200,6 +208,7 @@ bool is_met(const v1::ShowPlan& plan, const v1::ShowChange& c) {
          (!c.has_ticket_limit() || c.ticket_limit() == plan.ticket_limit()) &&
          (!c.has_hold_seconds() || c.hold_seconds() == plan.hold_seconds()) &&
          (!c.has_extension_seconds() || c.extension_seconds() == plan.extension_seconds()) &&
+         (!c.has_forbid_orphans() || c.forbid_orphans() == plan.forbid_orphans()) &&
          std::all_of(c.tiers().begin(), c.tiers().end(), [&](const auto& t) {
            const auto* known = find_tier(plan, t.name());
            return known && known->price() == t.price();
@@ -241,6 +250,7 @@ void merge(v1::ShowPlan& plan, const v1::ShowChange& c) {
   if (c.has_ticket_limit()) plan.set_ticket_limit(c.ticket_limit());
   if (c.has_hold_seconds()) plan.set_hold_seconds(c.hold_seconds());
   if (c.has_extension_seconds()) plan.set_extension_seconds(c.extension_seconds());
+  if (c.has_forbid_orphans()) plan.set_forbid_orphans(c.forbid_orphans());
   for (const auto& changed : c.tiers())
     for (auto& tier : *plan.mutable_tiers())
       if (tier.name() == changed.name()) tier.set_price(changed.price());

@@ -21,7 +21,8 @@ terms::terms(const v1::ShowState& show)
       hold_seconds_(show.plan().hold_seconds() == 0 ? default_hold_seconds : show.plan().hold_seconds()),
       extension_seconds_(show.plan().extension_seconds()),
       sale_opens_at_ms_(show.plan().sale_opens_at_ms()),
-      sale_closes_at_ms_(show.plan().sale_closes_at_ms()) {
+      sale_closes_at_ms_(show.plan().sale_closes_at_ms()),
+      forbids_orphans_(show.plan().forbid_orphans()) {
   const auto& plan = show.plan();
   for (const auto& s : plan.sections()) {
     auto& mine = sections_.emplace_back();

@@ -51,6 +51,7 @@ class terms {
   [[nodiscard]] std::uint32_t extension_seconds() const { return extension_seconds_; }
   [[nodiscard]] std::int64_t sale_opens_at_ms() const { return sale_opens_at_ms_; }    ///< 0: at once
   [[nodiscard]] std::int64_t sale_closes_at_ms() const { return sale_closes_at_ms_; }  ///< 0: never
+  [[nodiscard]] bool forbids_orphans() const { return forbids_orphans_; }  ///< whether hand-picked seats may not leave one
   /// How the waiting room admits people. @return nullopt where the show has none
   [[nodiscard]] const std::optional<v1::QueueSettings>& queue() const { return queue_; }
 
@@ -75,6 +76,7 @@ class terms {
   std::uint32_t extension_seconds_;
   std::int64_t sale_opens_at_ms_;
   std::int64_t sale_closes_at_ms_;
+  bool forbids_orphans_;
   std::optional<v1::QueueSettings> queue_;
 };
 

@@ -41,6 +41,8 @@ layout::layout(const v1::ShowPlan& plan) {
   text_.shrink_to_fit();
   seats_.shrink_to_fit();
   index_names();
+  place_rows();
+  mark_accessible(plan);
 }
 
 void layout::add_seats(const v1::ShowPlan& plan, std::uint16_t section_index, bool with_section_name) {
@@ -102,7 +104,30 @@ void layout::index_names() {
 
 layout::seat layout::at(std::size_t index) const {
   const auto& s = seats_[index];
-  return {name_of(s), {text_.data() + s.number_begin, s.number_size}, s.section, s.row, s.tier};
+  return {name_of(s), {text_.data() + s.number_begin, s.number_size}, s.section, s.row, s.tier, floor_.accessible.has(index)};
+}
+
+void layout::place_rows() {
+  for (std::uint32_t i = 0; i < seats_.size(); ++i) {
+    const auto& s = seats_[i];
+    const bool new_row = i == 0 || s.row != seats_[i - 1].row || s.section != seats_[i - 1].section;
+    if (new_row) floor_.rows.push_back({i, i, (std::uint64_t{s.section} << 32) + s.row});
+    if (new_row || s.tier != seats_[i - 1].tier)
+      floor_.stretches.push_back({i, i, static_cast<std::uint32_t>(floor_.rows.size() - 1), s.tier});
+    floor_.rows.back().end = floor_.stretches.back().end = i + 1;
+  }
+}
+
+void layout::mark_accessible(const v1::ShowPlan& plan) {
+  floor_.accessible = seat_set{seats_.size()};
+  for (const auto& place : floor_.rows) {
+    const auto& first = seats_[place.begin];
+    const auto& row = plan.sections(first.section).rows(static_cast<int>(first.row));
+    for (int i = 0; i < row.named_size(); ++i)
+      if (row.named(i).accessible()) floor_.accessible.add(place.begin + static_cast<std::uint32_t>(i));
+    for (const auto number : row.accessible())
+      if (row.named_size() == 0 && number >= 1 && number <= place.end - place.begin) floor_.accessible.add(place.begin + number - 1);
+  }
 }
 
 std::optional<std::uint32_t> layout::find(std::string_view name) const {

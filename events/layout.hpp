@@ -1,5 +1,5 @@
 #pragma once
-// The seats of a show's plan, in order and by name: what a seat is called and where its bits stand in a seat map.
+// The seats of a show's plan, in order and by name: what a seat is called, where it stands, and where its bits are in a seat map.
 
 #include <cstdint>
 #include <limits>
@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "events/best_available.hpp"
 #include "events/show.pb.h"
 
 namespace usher {
@@ -28,6 +29,7 @@ class layout {
     std::uint32_t section = 0;  ///< index in the plan's sections
     std::uint32_t row = 0;      ///< index in that section's rows
     std::uint16_t tier = no_tier;  ///< index in the plan's tiers, no_tier where the plan names none that exists
+    bool accessible = false;       ///< made for wheelchairs
   };
 
   /// One section without named seats.
@@ -46,6 +48,8 @@ class layout {
   [[nodiscard]] seat at(std::size_t index) const;                   ///< index < size()
   /// The seat's index. O(1). @return nullopt where the show has no such seat
   [[nodiscard]] std::optional<std::uint32_t> find(std::string_view name) const;
+  /// Where the seats stand: sections in the plan's order, in each of them the first row in front.
+  [[nodiscard]] const floor_plan& floor() const { return floor_; }
 
   [[nodiscard]] const std::vector<general_admission>& sections_without_seats() const { return places_; }
   /// Index in sections_without_seats(). @return nullopt where there is no such section
@@ -66,11 +70,14 @@ class layout {
   };
   void add_seats(const v1::ShowPlan&, std::uint16_t section, bool with_section_name);
   void add(std::string_view name, std::string_view number, std::uint16_t section, std::uint32_t row, std::uint16_t tier);
+  void mark_accessible(const v1::ShowPlan&);
   void index_names();
+  void place_rows();
   [[nodiscard]] std::string_view name_of(const stored& s) const { return {text_.data() + s.name_begin, s.name_size}; }
 
   std::string text_;                  // all names, and numbers where a name does not end in them
   std::vector<stored> seats_;
+  floor_plan floor_;
   std::vector<std::uint32_t> slots_;  // open addressing over names: seat index + 1, 0 for empty; a power of two
   std::vector<general_admission> places_;
   std::string duplicate_;

@@ -162,6 +162,7 @@ std::string list_body(const request_context& ctx, const projections::show_seats&
         .member("row", section.rows(static_cast<int>(seat.row)).name()).member("number", seat.number);
     if (seat.tier != layout::no_tier)
       writer.member("tier", plan.tiers(seat.tier).name()).member("price", plan.tiers(seat.tier).price());
+    if (seat.accessible) writer.member("accessible", true);
     writer.member("status", v1::SeatPhase_Name(seats.phase(i))).end_object();
   }
   writer.end_array();

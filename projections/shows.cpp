@@ -21,6 +21,7 @@ void change(v1::ShowPlan& plan, const v1::ShowChange& by) {
   if (by.has_ticket_limit()) plan.set_ticket_limit(by.ticket_limit());
   if (by.has_hold_seconds()) plan.set_hold_seconds(by.hold_seconds());
   if (by.has_extension_seconds()) plan.set_extension_seconds(by.extension_seconds());
+  if (by.has_forbid_orphans()) plan.set_forbid_orphans(by.forbid_orphans());
   for (const auto& repriced : by.tiers()) {
     for (auto& tier : *plan.mutable_tiers()) {
       if (tier.name() == repriced.name()) tier.set_price(repriced.price());

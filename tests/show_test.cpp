@@ -96,6 +96,11 @@ TEST_CASE("each bad field of a plan is named by its path") {
         lines{"sections[1].rows[0].named[1].number"});
   CHECK(blamed_after([](plan& p) { row(p, 1, 0).mutable_named(1)->set_id("a\tb"); }) ==
         lines{"sections[1].rows[0].named[1].id"});
+  CHECK(blamed_after([](plan& p) { row(p, 0, 0).add_accessible(4); }) == lines{"sections[0].rows[0].accessible[0]"});
+  CHECK(blamed_after([](plan& p) { row(p, 0, 0).add_accessible(0); }) == lines{"sections[0].rows[0].accessible[0]"});
+  CHECK(blamed_after([](plan& p) { row(p, 0, 0).add_accessible(3), row(p, 0, 0).add_accessible(3); }) ==
+        lines{"sections[0].rows[0].accessible[1]"});
+  CHECK(blamed_after([](plan& p) { row(p, 1, 0).add_accessible(1); }) == lines{"sections[1].rows[0].accessible"});
 }
 
 TEST_CASE("no two seats of a show have the same name, however it came about") {
@@ -138,6 +143,31 @@ TEST_CASE("a change touches only what it names, and a change to what is already 
   CHECK(s.state().plan().sale_opens_at_ms() == 0);
   CHECK(s.state().plan().ticket_limit() == 2);
   CHECK(s.state().plan().hold_seconds() == 60);
+}
+
+TEST_CASE("whether single seats may be left is part of the terms, and can be changed both ways") {
+  auto s = an_open_show();
+  CHECK_FALSE(terms{s.state()}.forbids_orphans());
+  CHECK(accepted(s.when("change { change { forbid_orphans: true } }")));
+  CHECK(terms{s.state()}.forbids_orphans());
+  CHECK(accepted_unchanged(s.when("change { change { forbid_orphans: true } }")));
+  CHECK(accepted(s.when("change { change { title: 'Tosca' } }")));
+  CHECK(terms{s.state()}.forbids_orphans());
+  CHECK(accepted(s.when("change { change { forbid_orphans: false } }")));
+  CHECK_FALSE(terms{s.state()}.forbids_orphans());
+}
+
+TEST_CASE("seats made for wheelchairs are known by number in a row that counts, and by their mark in a row that lists") {
+  auto plan = a_plan();
+  row(plan, 0, 0).add_accessible(1), row(plan, 0, 0).add_accessible(3);
+  row(plan, 1, 0).mutable_named(1)->set_accessible(true);
+  auto s = no_show();
+  REQUIRE(accepted(s.when(open_with(plan))));
+  const terms t{s.state()};
+  lines found;
+  for (std::uint32_t i = 0; i != t.size(); ++i)
+    if (t.seats().at(i).accessible) found.emplace_back(t.at(i).name);
+  CHECK(found == lines{"hall/A-1", "hall/A-3", "box/1-II"});
 }
 
 TEST_CASE("a change that would make the plan bad is refused") {
