@@ -47,14 +47,34 @@ void write_reservation(json_writer& json, const projections::reservation_view& r
   json.end_object();
 }
 
-void write_outcome(json_writer& json, const v1::ReservationOutcome& o) {
-  json.begin_object().member("reservationId", o.reservation_id()).member("userId", o.user_id())
-      .member("status", v1::ReservationStatus_Name(o.status()));
+namespace {
+
+void write_members(json_writer& json, const v1::ReservationOutcome& o) {
+  json.member("reservationId", o.reservation_id()).member("userId", o.user_id()).member("status", v1::ReservationStatus_Name(o.status()));
   write_seats(json, o.seats());
   write_places(json, o.general_admission());
   json.member("amount", o.amount()).member("currency", o.currency());
   if (o.hold_expires_at_ms() != 0) json.member("holdExpiresAt", from_ms(o.hold_expires_at_ms()));
+}
+
+}  // namespace
+
+void write_outcome(json_writer& json, const v1::ReservationOutcome& o) {
+  json.begin_object();
+  write_members(json, o);
   json.end_object();
+}
+
+void write_choice(json_writer& json, const v1::ReservationOutcome& o, const std::vector<std::vector<std::string_view>>& blocks) {
+  json.begin_object();
+  write_members(json, o);
+  json.member("split", blocks.size() > 1).key("blocks").begin_array();
+  for (const auto& block : blocks) {
+    json.begin_array();
+    for (const auto& seat : block) json.value(seat);
+    json.end_array();
+  }
+  json.end_array().end_object();
 }
 
 void write_payment(json_writer& json, const v1::PaymentOutcome& o) {
@@ -78,7 +98,8 @@ void write_show(json_writer& json, const projections::show_view& show) {
   if (plan.sale_closes_at_ms() != 0) json.member("saleClosesAt", from_ms(plan.sale_closes_at_ms()));
   json.member("currency", plan.currency()).member("ticketLimit", plan.ticket_limit() != 0 ? plan.ticket_limit() : 8)
       .member("holdSeconds", plan.hold_seconds() != 0 ? plan.hold_seconds() : 300)
-      .member("extensionSeconds", plan.extension_seconds()).member("queue", plan.has_queue());
+      .member("extensionSeconds", plan.extension_seconds()).member("queue", plan.has_queue())
+      .member("forbidOrphans", plan.forbid_orphans());
   json.key("counts");
   write_counts(json, show.counts.total);
   json.key("tiers").begin_array();

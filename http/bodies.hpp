@@ -15,6 +15,8 @@ void write_seats(json_writer&, const google::protobuf::RepeatedPtrField<std::str
 std::string_view provider_name(const std::string& provider);
 void write_reservation(json_writer&, const projections::reservation_view&);
 void write_outcome(json_writer&, const v1::ReservationOutcome&);
+/// The same of seats that the house chose, with how they stand: `split`, and `blocks` of seats side by side.
+void write_choice(json_writer&, const v1::ReservationOutcome&, const std::vector<std::vector<std::string_view>>& blocks);
 void write_payment(json_writer&, const v1::PaymentOutcome&);
 void write_counts(json_writer&, const projections::place_counts&);
 void write_show(json_writer&, const projections::show_view&);

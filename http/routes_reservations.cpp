@@ -47,17 +47,42 @@ v1::PlaceReservation wish_of(const v1::ReserveBody& body) {
   return wish;
 }
 
-void choose_seats(const engine& e, const v1::ReserveBody& body, const std::string& show_id, unsigned attempt, v1::PlaceReservation& wish) {
-  const auto seats = e.views.views().seat_map.find(show_id);
+std::shared_ptr<const projections::show_seats> seats_of(const engine& e, const std::string& show_id) {
+  auto seats = e.views.views().seat_map.find(show_id);
   if (!seats) throw refuse(v1::BUSY, "The seat map is late.");
+  return seats;
+}
+
+/// Whoever chooses or explains waits at most so long for the seat map to have what was decided before.
+constexpr std::chrono::milliseconds map_wait{250};
+
+/// Waits until the seat map knows what was decided last about these seats, and no longer than is worth it.
+asio::awaitable<void> map_seen(engine& e, const std::string& show_id, const std::vector<std::string>& seats) {
+  log_position newest{partition_of(show_id), 0};
+  for (const auto& seat : seats) newest.index = std::max(newest.index, e.index.head(seat_ref(show_id, seat)).index);
+  if (newest.index == 0) co_return;
+  [[maybe_unused]] const bool is_there = co_await e.ask.reached(e.views, newest, map_wait);
+}
+
+void choose_seats(const engine& e, const v1::ReserveBody& body, const std::string& show_id, bool spares_orphans, unsigned attempt,
+                  v1::PlaceReservation& wish) {
+  const auto seats = seats_of(e, show_id);
   std::uint64_t seed = 0;
   if (attempt > 0) RAND_bytes(reinterpret_cast<unsigned char*>(&seed), sizeof seed);
   wish.clear_seats();
-  for (auto& name : choose_best(*seats, body.best_available(), attempt, seed)) wish.add_seats()->set_seat(std::move(name));
+  for (auto& name : choose_best(*seats, body.best_available(), spares_orphans, attempt, seed)) wish.add_seats()->set_seat(std::move(name));
 }
 
-/// How often the house chooses again for a buyer whose seats went to somebody else at the same moment.
-constexpr unsigned choices_max = 12;
+/// How often the house chooses for a buyer whose seats went to somebody else at the same moment. Each time somebody else has got theirs,
+/// so that so many buyers at once all get seats, if there are enough.
+constexpr unsigned choices_max = 64;
+
+/// Throws refusal where seats that the buyer picked leave one alone that need not be.
+asio::awaitable<void> check_orphans(engine& e, const actors::terms& terms, const std::string& show_id, const v1::PlaceReservation& wish) {
+  const auto around = seats_around(terms.seats(), wish);
+  co_await map_seen(e, show_id, around);
+  if (auto rejection = orphans_left(*seats_of(e, show_id), terms, wish)) throw refusal{std::move(*rejection)};
+}
 
 /// Whether this is a request again that changed something: it is answered as it was then, whatever would be said to it today.
 bool is_known(const engine& e, const request_context& ctx) {
@@ -72,16 +97,23 @@ asio::awaitable<actors::answer> ask_for(engine& e, const request_context& ctx, c
   const auto known = [&] { return is_known(e, ctx); };
   if (terms->queue() && !known()) check_admission(e, ctx, show_id, wish.user_id());
   const bool chooses = body.has_best_available() && !known();
+  const bool picks = wish.seats_size() > 0;
+  if (picks && terms->forbids_orphans() && !known()) co_await check_orphans(e, *terms, show_id, wish);
   for (unsigned attempt = 0;; ++attempt) {
-    if (chooses) choose_seats(e, body, show_id, attempt, wish);
+    if (chooses) choose_seats(e, body, show_id, terms->forbids_orphans(), attempt, wish);
     auto priced = chooses ? wish : std::move(wish);
     if (auto rejection = actors::apply_terms(*terms, priced); rejection && !known()) throw refusal{std::move(*rejection)};
     auto r = make_request(ctx, reservation_ref(reservation_id));
     *r->command.mutable_reservation()->mutable_place() = std::move(priced);
     auto a = co_await e.ask.ask(r, wait_of(e, ctx));
     if (!a.rejection) co_return a;
-    const bool lost = a.rejection->code() == v1::SEAT_UNAVAILABLE;
-    if (!chooses || !lost || attempt + 1 == choices_max) throw refusal{std::move(*a.rejection)};
+    if (a.rejection->code() != v1::SEAT_UNAVAILABLE) throw refusal{std::move(*a.rejection)};
+    if (!chooses) wish = wish_of(body);
+    std::vector<std::string> wanted;
+    for (const auto& seat : wish.seats()) wanted.push_back(seat.seat());
+    co_await map_seen(e, show_id, wanted);
+    if (picks) complete_refusal(*seats_of(e, show_id), *terms, wish, *a.rejection);
+    if (!chooses || attempt + 1 == choices_max) throw refusal{std::move(*a.rejection)};
   }
 }
 
@@ -95,7 +127,10 @@ reply place(engine& e, request_context& ctx) {
   const auto a = co_await ask_for(e, ctx, body, show_id, reservation_id, std::move(wish));
   std::string out;
   json_writer json{out};
-  write_outcome(json, a.outcome.reservation());
+  const auto& outcome = a.outcome.reservation();
+  // How the house chose follows from the seats, so that a retry is told the same.
+  if (body.has_best_available()) write_choice(json, outcome, blocks_of(value_of(e.shows.find(show_id))->seats(), outcome.seats()));
+  else write_outcome(json, outcome);
   co_return answered(201, a, std::move(out)).with("Location", "/reservations/" + reservation_id);
 }
 

@@ -9,6 +9,18 @@ namespace {
 
 constexpr std::size_t changes_kept = 4096;
 
+/// @param bits  2 a seat, 4 seats a byte; what is over in the last byte counts as free and stands behind the last row
+seat_set free_of(std::string_view bits, std::size_t seats) {
+  std::vector<std::uint64_t> words((seats + 63) / 64);
+  for (std::size_t i = 0; i < bits.size(); ++i) {
+    const unsigned four = static_cast<unsigned char>(bits[i]);
+    const unsigned free = ~(four | four >> 1) & 0x55U;  // every other bit: where both bits of the phase are 0
+    const unsigned pairs = (free | free >> 1) & 0x33U;
+    words[i / 16] |= std::uint64_t{(pairs | pairs >> 2) & 0xfU} << (4 * (i % 16));
+  }
+  return seat_set{std::move(words)};
+}
+
 std::uint64_t& count_of(place_counts& counts, v1::SeatPhase phase) {
   switch (phase) {
     case v1::HELD: return counts.held;
@@ -31,6 +43,11 @@ void add_capacity(place_counts& counts, std::uint64_t n) {
 }
 
 }  // namespace
+
+const seat_set& show_seats::free_seats() const {
+  std::call_once(free_once_, [this] { free_ = free_of(bits, seating->size()); });
+  return free_;
+}
 
 const std::string& show_seats::bits_base64() const {
   std::call_once(base64_once_, [this] { base64_ = to_base64(bits); });

@@ -48,6 +48,8 @@ class show_seats {
   [[nodiscard]] v1::SeatPhase phase(std::size_t seat) const {
     return static_cast<v1::SeatPhase>((static_cast<unsigned char>(bits[seat / 4]) >> (2 * (seat % 4))) & 3U);
   }
+  /// The seats that are AVAILABLE, found on the first call. Thread-safe.
+  [[nodiscard]] const seat_set& free_seats() const;
   /// `bits` in base64 (RFC 4648, with padding), made on the first call. Thread-safe.
   [[nodiscard]] const std::string& bits_base64() const;
   /// The answer's body: what `encode` makes of this picture, made on the first call and kept. Thread-safe; all callers
@@ -57,6 +59,8 @@ class show_seats {
   [[nodiscard]] std::shared_ptr<const std::string> page(std::uint64_t other_version, const std::function<std::string()>& encode) const;
 
  private:
+  mutable std::once_flag free_once_;
+  mutable seat_set free_;
   mutable std::once_flag base64_once_;
   mutable std::string base64_;
   mutable std::once_flag body_once_;

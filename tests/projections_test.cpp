@@ -365,6 +365,23 @@ TEST_CASE("a seat map's body is encoded once for each version") {
   CHECK(r.views().seat_map.find(hall)->body(encode) == "2AQA=");
 }
 
+TEST_CASE("a seat is free to be chosen where it is neither held nor sold nor blocked, wherever its bits are") {
+  v1::ShowPlan plan;
+  auto& section = *plan.add_sections();
+  section.set_kind("seated");
+  section.add_rows()->set_seats(150);
+  projections::show_seats seats;
+  seats.seating = std::make_shared<layout>(plan);
+  for (int i = 0; i < 38; ++i) seats.bits.push_back(static_cast<char>(i * 7 + i % 4));
+  std::size_t free = 0;
+  for (std::size_t i = 0; i < 150; ++i) {
+    INFO(i);
+    CHECK(seats.free_seats().has(i) == (seats.phase(i) == v1::AVAILABLE));
+    free += seats.free_seats().has(i);
+  }
+  CHECK((free > 20 && free < 130));
+}
+
 TEST_CASE("a client that is too far behind gets the whole seat map in place of changes") {
   story w;
   runner r;
