@@ -56,7 +56,13 @@ std::string after_prefix(std::string_view prefix) {
 
 rocksdb::DBOptions database_options(rocksdb::Env* env) {
   rocksdb::DBOptions o;
-  if (env) o.env = env;
+  if (env) {
+    // Such a disk is small and opened thousands of times: no threads to open its files with, nor to count what it does.
+    o.env = env;
+    o.max_file_opening_threads = 1;
+    o.stats_dump_period_sec = 0;
+    o.stats_persist_period_sec = 0;
+  }
   o.create_if_missing = true;
   o.create_missing_column_families = true;
   o.paranoid_checks = true;

@@ -2,8 +2,6 @@
 // The simulated world: the engine's real parts over a file system in memory, on one thread, with a virtual clock, every
 // order of events chosen by a seed. The same seed gives the same run.
 
-#include <rocksdb/env.h>
-
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
 #include <caf/all.hpp>
@@ -27,6 +25,7 @@
 #include "events/ledger.hpp"
 #include "store/journal.hpp"
 #include "store/journal_actor.hpp"
+#include "tests/simulation/disk.hpp"
 
 namespace usher::tests {
 
@@ -156,12 +155,6 @@ class ledger {
   }
 
   std::string at_;
-};
-
-/// The disk: what survives the end of a world.
-struct disk {
-  std::unique_ptr<rocksdb::Env> env{rocksdb::NewMemEnv(rocksdb::Env::Default())};
-  std::string directory = "/usher-simulation";
 };
 
 class virtual_clock final : public wall_clock {
