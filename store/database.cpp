@@ -206,6 +206,7 @@ result<record_ptr> database::read(log_position at) const {
 
 result<void> database::scan_stored(std::uint32_t partition, std::uint64_t from,
                                    const std::function<bool(std::uint64_t, std::string_view)>& visit) const {
+  if (from > durable_end(partition)) return {};  // most partitions are empty or read to their end: spare the iterator
   const auto end = log_key(partition + 1, 0);
   const auto end_slice = slice(end);
   rocksdb::ReadOptions options;
