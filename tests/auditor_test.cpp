@@ -19,7 +19,7 @@
 #include "projections/auditor.hpp"
 #include "store/journal.hpp"
 #include "tests/client.hpp"
-#include "tests/world.hpp"
+#include "tests/simulation/world.hpp"
 
 namespace usher::tests {
 namespace {

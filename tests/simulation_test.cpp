@@ -4,7 +4,7 @@
 
 #include <set>
 
-#include "tests/world.hpp"
+#include "tests/simulation/world.hpp"
 
 namespace usher::tests {
 namespace {
@@ -104,7 +104,11 @@ struct sale {
   v1::ReservationStatus status() { return w.book.halls[show].reservations[id].status(); }
   v1::SeatPhase seat(const std::string& name) { return w.book.halls[show].seats[name].phase(); }
   std::int64_t balance() { return w.book.purses[user].state.balance(); }
-  std::size_t debits() { return w.book.purses[user].debits.size(); }
+  int debits() {
+    int n = 0;
+    for (const auto& [payment, money] : w.book.purses[user].payments) n += money.times_taken;
+    return n;
+  }
 };
 
 void check_faults(const world& w) {

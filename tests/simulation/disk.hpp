@@ -3,6 +3,7 @@
 
 #include <rocksdb/env.h>
 #include <rocksdb/file_system.h>
+#include <rocksdb/system_clock.h>
 
 #include <algorithm>
 #include <atomic>
@@ -13,6 +14,7 @@
 #include <mutex>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace usher::tests {
@@ -322,12 +324,27 @@ class file_system final : public rocksdb::FileSystem {
   disk_files& disk_;
 };
 
+/// RocksDB rests for a second after each background error, before it looks whether there is another.
+class restless final : public rocksdb::SystemClockWrapper {
+ public:
+  restless() : SystemClockWrapper{rocksdb::SystemClock::Default()} {}
+  const char* Name() const override { return "restless"; }
+  void SleepForMicroseconds(int) override { std::this_thread::yield(); }
+};
+
+class environment final : public rocksdb::EnvWrapper {
+ public:
+  explicit environment(disk_files& disk) : EnvWrapper{rocksdb::NewCompositeEnv(std::make_shared<file_system>(disk))} {
+    system_clock_ = std::make_shared<restless>();
+  }
+};
+
 }  // namespace disk_detail
 
 /// The disk: what survives the end of a world.
 struct disk {
   disk_files files;
-  std::unique_ptr<rocksdb::Env> env = rocksdb::NewCompositeEnv(std::make_shared<disk_detail::file_system>(files));
+  std::unique_ptr<rocksdb::Env> env = std::make_unique<disk_detail::environment>(files);
   std::string directory = "/usher-simulation";
 };
 
