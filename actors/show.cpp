@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "actors/rules.hpp"
+#include "events/fold.hpp"
 #include "events/layout.hpp"
 
 namespace usher::actors {
@@ -241,21 +242,6 @@ show_decision change(const v1::EntityRef& ref, const v1::ShowState& s, const v1:
   return show_decision::accepted(std::move(e), show_outcome(ref, s.version() + 1));
 }
 
-void merge(v1::ShowPlan& plan, const v1::ShowChange& c) {
-  if (c.has_title()) plan.set_title(c.title());
-  if (c.has_venue()) plan.set_venue(c.venue());
-  if (c.has_starts_at_ms()) plan.set_starts_at_ms(c.starts_at_ms());
-  if (c.has_sale_opens_at_ms()) plan.set_sale_opens_at_ms(c.sale_opens_at_ms());
-  if (c.has_sale_closes_at_ms()) plan.set_sale_closes_at_ms(c.sale_closes_at_ms());
-  if (c.has_ticket_limit()) plan.set_ticket_limit(c.ticket_limit());
-  if (c.has_hold_seconds()) plan.set_hold_seconds(c.hold_seconds());
-  if (c.has_extension_seconds()) plan.set_extension_seconds(c.extension_seconds());
-  if (c.has_forbid_orphans()) plan.set_forbid_orphans(c.forbid_orphans());
-  for (const auto& changed : c.tiers())
-    for (auto& tier : *plan.mutable_tiers())
-      if (tier.name() == changed.name()) tier.set_price(changed.price());
-}
-
 }  // namespace
 
 decision<show::event> show::decide(const v1::EntityRef& ref, const state& s, const command& c, const context& ctx) {
@@ -274,7 +260,7 @@ void show::evolve(state& s, const event& e) {
       s.set_open(true);
       return s.set_version(s.version() + 1);
     case event::kChanged:
-      merge(*s.mutable_plan(), e.changed().change());
+      fold(*s.mutable_plan(), e.changed().change());
       return s.set_version(s.version() + 1);
     case event::KIND_NOT_SET: return;
   }

@@ -124,4 +124,19 @@ void fold(v1::ReservationState& s, const v1::ReservationEvent& e) {
   }
 }
 
+void fold(v1::ShowPlan& plan, const v1::ShowChange& c) {
+  if (c.has_title()) plan.set_title(c.title());
+  if (c.has_venue()) plan.set_venue(c.venue());
+  if (c.has_starts_at_ms()) plan.set_starts_at_ms(c.starts_at_ms());
+  if (c.has_sale_opens_at_ms()) plan.set_sale_opens_at_ms(c.sale_opens_at_ms());
+  if (c.has_sale_closes_at_ms()) plan.set_sale_closes_at_ms(c.sale_closes_at_ms());
+  if (c.has_ticket_limit()) plan.set_ticket_limit(c.ticket_limit());
+  if (c.has_hold_seconds()) plan.set_hold_seconds(c.hold_seconds());
+  if (c.has_extension_seconds()) plan.set_extension_seconds(c.extension_seconds());
+  if (c.has_forbid_orphans()) plan.set_forbid_orphans(c.forbid_orphans());
+  for (const auto& changed : c.tiers())
+    for (auto& tier : *plan.mutable_tiers())
+      if (tier.name() == changed.name()) tier.set_price(changed.price());
+}
+
 }  // namespace usher

@@ -5,29 +5,13 @@
 #include <mutex>
 #include <stdexcept>
 
+#include "events/fold.hpp"
 #include "projections/bytes.hpp"
 #include "projections/table.hpp"
 
 namespace usher::projections {
 
 namespace {
-
-void change(v1::ShowPlan& plan, const v1::ShowChange& by) {
-  if (by.has_title()) plan.set_title(by.title());
-  if (by.has_venue()) plan.set_venue(by.venue());
-  if (by.has_starts_at_ms()) plan.set_starts_at_ms(by.starts_at_ms());
-  if (by.has_sale_opens_at_ms()) plan.set_sale_opens_at_ms(by.sale_opens_at_ms());
-  if (by.has_sale_closes_at_ms()) plan.set_sale_closes_at_ms(by.sale_closes_at_ms());
-  if (by.has_ticket_limit()) plan.set_ticket_limit(by.ticket_limit());
-  if (by.has_hold_seconds()) plan.set_hold_seconds(by.hold_seconds());
-  if (by.has_extension_seconds()) plan.set_extension_seconds(by.extension_seconds());
-  if (by.has_forbid_orphans()) plan.set_forbid_orphans(by.forbid_orphans());
-  for (const auto& repriced : by.tiers()) {
-    for (auto& tier : *plan.mutable_tiers()) {
-      if (tier.name() == repriced.name()) tier.set_price(repriced.price());
-    }
-  }
-}
 
 // Cursors are `<starts_at in 16 hexadecimal digits>_<show id>`, of the first show of the next part. Times before 1970
 // wrap around, which orders them last in a cursor only; nothing is sold for them.
@@ -83,7 +67,7 @@ void shows::fold(const std::string& show_id, std::uint64_t version, const v1::Sh
       *plan = event.opened().plan();
       show.opened_at_ms = event.opened().at_ms();
       break;
-    case v1::ShowEvent::kChanged: change(*plan, event.changed().change()); break;
+    case v1::ShowEvent::kChanged: usher::fold(*plan, event.changed().change()); break;
     case v1::ShowEvent::KIND_NOT_SET: break;
   }
   if (show.plan) by_start_.erase({show.plan->starts_at_ms(), show_id});
