@@ -69,6 +69,7 @@ class database {
   };
   /// The same without a string for each key and value, for those who write many.
   result<void> put_derived(family, const std::function<void(row_writer&)>& fill);
+  /// Of `views` only all rows of a read model (`name/`), or those of all.
   result<void> erase_prefix(family, std::string_view prefix);
   result<void> put_meta(std::string_view key, std::string_view value);  ///< synced
   /// Writes all memtables out, so that the derived families survive a restart without catching up.
