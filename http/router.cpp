@@ -30,7 +30,7 @@ int hex_digit(char c) {
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
 bool alike(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, {}, lower, lower);
+  return a == b || std::ranges::equal(a, b, {}, lower, lower);  // hardly anybody writes a name in another way
 }
 
 /// Takes the first segment off `rest`, which loses its slash too.

@@ -40,7 +40,7 @@ constexpr std::size_t linger_bytes_max = 1024 * 1024;
 constexpr std::size_t kept_body_bytes_max = 64 * 1024;    // memory of a longer body is given back after its request
 constexpr std::size_t request_id_max = 64;
 
-bool alike(std::string_view a, std::string_view b) { return beast::iequals(a, b); }
+bool alike(std::string_view a, std::string_view b) { return a == b || beast::iequals(a, b); }
 
 bool is_request_id(std::string_view text) {
   const auto plain = [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_' || c == '.'; };
