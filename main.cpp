@@ -1,5 +1,6 @@
 // The program: reads the command line and calls the verb.
 
+#include <mimalloc.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -14,6 +15,9 @@
 namespace {
 
 using usher::cli::exit_code;
+
+/// What one burst frees the next one wants; given back to the system at once, each page of it would have to be mapped and zeroed again.
+void keep_freed_memory() { mi_option_set(mi_option_decommit_delay, 10'000); }  // ms
 
 /// Standard output belongs to the verbs.
 void log_to_stderr() { spdlog::set_default_logger(spdlog::stderr_logger_mt("usher")); }
@@ -76,6 +80,7 @@ void add_bare_server(CLI::App& app, int& code) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  keep_freed_memory();
   log_to_stderr();
   CLI::App app{"Usher sells seats: reservations, waiting rooms and payments on an event log."};
   app.name("usher");
