@@ -215,11 +215,7 @@ result<void> node::impl::open() {
   // The hook reads the member, so that no handle hides in it when the actor system ends.
   journal = std::make_unique<store::journal>(*db, index, store::journal::hooks{
       .work_waits = [this] { caf::anon_send(journal_actor, store::write_atom::value); },
-      .committed =
-          [this](const std::vector<store::record_ptr>& records) {
-            projecting->offer(records);
-            auditing->offer(records);
-          },
+      .committed = [this](const std::vector<store::record_ptr>& records) { projecting->offer(records); },
       .failed = [this](const failure& f) { fail(f); },
   });
   if (auto loaded = journal->load(); !loaded) return loaded;
@@ -237,6 +233,7 @@ result<void> node::impl::open_providers() {
 void node::impl::start_actors() {
   projecting = std::make_unique<projector>(runner, [this](const failure& f) { fail(f); });
   auditing = std::make_unique<audit_thread>(*db, clock);
+  runner.on_applied([this](const v1::Record& r) { auditing->judge(r); });
   system = std::make_unique<caf::actor_system>(system_settings);
   journal_actor = store::spawn_journal(*system, *journal, true);
   entities = std::make_unique<actors::registry>(*system);

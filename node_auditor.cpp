@@ -1,4 +1,4 @@
-// Looks at the queue every now and then instead of being woken: a wake-up for each batch would cost more than the judging.
+// A record that has just been folded into the read models is in the processor's caches; judged later it costs many times as much.
 
 #include "node_auditor.hpp"
 
@@ -8,14 +8,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 namespace usher {
 namespace {
 
-constexpr std::size_t waiting_max = 16'384;  // records
-constexpr std::chrono::milliseconds look_every{20};
+constexpr unsigned portion = 256;  // records
 constexpr std::chrono::milliseconds look_around_every{500};
 constexpr std::chrono::minutes shouting_span{1};
 constexpr unsigned shouts_max = 20;  // within that span
@@ -40,22 +38,23 @@ void audit_thread::start() {
   thread_ = std::thread{[this] { run(); }};
 }
 
-void audit_thread::offer(const std::vector<store::record_ptr>& records) {
-  const std::lock_guard lock{mutex_};
-  if (waiting_.size() + records.size() > waiting_max) {
-    waiting_.clear();
-    behind_ = true;
-  } else {
-    waiting_.insert(waiting_.end(), records.begin(), records.end());
-  }
+void audit_thread::judge(const v1::Record& record) {
+  const std::unique_lock lock{mutex_, std::try_to_lock};
+  if (!lock || record.index() > applied_[record.partition()] + 1) return fall_behind();
+  if (record.index() == applied_[record.partition()] + 1) take(record);
+}
+
+void audit_thread::fall_behind() {
+  const std::lock_guard lock{waking_mutex_};
+  if (!std::exchange(behind_, true)) wakes_.notify_one();
 }
 
 void audit_thread::stop() {
   {
-    const std::lock_guard lock{mutex_};
+    const std::lock_guard lock{waking_mutex_};
     stopping_ = true;
   }
-  stops_.notify_one();
+  wakes_.notify_one();
   if (thread_.joinable()) thread_.join();
 }
 
@@ -68,57 +67,55 @@ std::chrono::milliseconds audit_thread::oldest_process() const {
 void audit_thread::run() {
   give_way();
   auto next_look_around = std::chrono::steady_clock::now();
-  std::vector<store::record_ptr> records;
-  for (bool behind = wait(records); !stopping_; behind = wait(records)) {
-    if (auto taken = take_in(records, behind); !taken) {
-      spdlog::error("event=audit_ended detail=\"{}\"", taken.error().detail);
-      return;
+  while (!stopping_) {
+    if (wait()) {
+      if (auto caught_up = catch_up(); !caught_up) {
+        spdlog::error("event=audit_ended detail=\"{}\"", caught_up.error().detail);
+        return;
+      }
     }
-    records.clear();
     if (std::chrono::steady_clock::now() < next_look_around) continue;
+    const std::lock_guard lock{mutex_};
     look_around();
     next_look_around = std::chrono::steady_clock::now() + look_around_every;
   }
 }
 
-/// @return whether the log has more than what was offered
-bool audit_thread::wait(std::vector<store::record_ptr>& records) {
-  std::unique_lock lock{mutex_};
-  if (!behind_) stops_.wait_for(lock, look_every, [this] { return stopping_.load(); });
-  records.swap(waiting_);
+/// @return whether the log has more than what was judged
+bool audit_thread::wait() {
+  std::unique_lock lock{waking_mutex_};
+  wakes_.wait_for(lock, look_around_every, [this] { return behind_ || stopping_; });
   return std::exchange(behind_, false);
 }
 
-result<void> audit_thread::take_in(const std::vector<store::record_ptr>& records, bool behind) {
-  for (const auto& record : records) {
-    const auto p = record->partition();
-    if (record->index() > applied_[p] + 1) {
-      if (auto pulled = pull(p, record->index()); !pulled) return pulled;
+result<void> audit_thread::catch_up() {
+  for (std::uint32_t p = 0; p != partition_count; ++p) {
+    for (bool more = true; more && !stopping_;) {
+      const std::lock_guard lock{mutex_};
+      auto pulled = pull(p);
+      if (!pulled) return pulled.error();
+      more = *pulled;
     }
-    if (record->index() == applied_[p] + 1) take(*record);
-    if (stopping_) return {};
-  }
-  for (std::uint32_t p = 0; behind && p != partition_count && !stopping_; ++p) {
-    if (auto pulled = pull(p, std::numeric_limits<std::uint64_t>::max()); !pulled) return pulled;
   }
   return {};
 }
 
-result<void> audit_thread::pull(std::uint32_t partition, std::uint64_t before) {
-  if (applied_[partition] >= db_.durable_end(partition)) return {};
+/// Takes in a portion, so that nobody finds the auditor busy for long. @return whether there is more
+result<bool> audit_thread::pull(std::uint32_t partition) {
+  if (applied_[partition] >= db_.durable_end(partition)) return false;
   v1::Record record;  // one for all, since making each anew costs more than reading it
   std::string wrong;
+  unsigned left = portion;
   const auto scanned = db_.scan_stored(partition, applied_[partition] + 1, [&](std::uint64_t index, std::string_view stored) {
-    if (index >= before || stopping_) return false;
     if (index != applied_[partition] + 1) wrong = "has a hole before ";
     else if (!record.ParseFromArray(stored.data(), static_cast<int>(stored.size()))) wrong = "can't be decoded at ";
     if (!wrong.empty()) wrong += place_of({partition, index});
     else take(record);
-    return wrong.empty();
+    return wrong.empty() && --left != 0 && !stopping_;
   });
   if (!scanned) return scanned.error();
   if (!wrong.empty()) return failure{errc::corrupted, "the log " + wrong};
-  return {};
+  return left == 0;
 }
 
 void audit_thread::take(const v1::Record& record) {

@@ -1,5 +1,5 @@
 #pragma once
-// The thread that judges the log: first all that is on disk, then what the journal commits.
+// Judges the log: first all that is on disk, on a thread of its own, then each record as it comes.
 
 #include <array>
 #include <atomic>
@@ -8,15 +8,14 @@
 #include <condition_variable>
 #include <mutex>
 #include <thread>
-#include <vector>
 
 #include "projections/auditor.hpp"
 #include "store/database.hpp"
 
 namespace usher {
 
-/// Owns an auditor and the thread it runs on, which gives way to all others. Each start judges the log from its first record
-/// in the background. Faults go to the node's log, each once, a few a minute. Nobody waits for it, and the node goes on
+/// Owns an auditor and a thread that gives way to all others. Each start judges the log from its first record in the
+/// background; once that is done, records are judged where they come by. Faults go to the node's log, each once, a few a minute. Nobody waits for it, and the node goes on
 /// whatever it finds or fails at; what it has not judged shows.
 class audit_thread {
  public:
@@ -24,11 +23,12 @@ class audit_thread {
   audit_thread(const store::database&, const wall_clock&);
   ~audit_thread();  ///< stops it first
 
-  /// Starts to read. What is offered before is found in the log.
+  /// Starts to read.
   void start();
-  /// Thread-safe, never blocks for long. Records of a partition come in order. What exceeds the bound is read from the log.
-  void offer(const std::vector<store::record_ptr>&);
-  /// Ends the thread wherever it is. Nothing may be offered afterwards.
+  /// The next record of its partition, which is on disk. Judged at once where all before it were, otherwise read from the log
+  /// in the background. Never blocks. Cost: a microsecond. For one thread at a time.
+  void judge(const v1::Record&);
+  /// Ends the thread wherever it is. Nothing may be judged afterwards.
   void stop();
 
   // As of a moment ago, for any thread.
@@ -43,9 +43,10 @@ class audit_thread {
   using ends = std::array<std::uint64_t, partition_count>;
 
   void run();
-  bool wait(std::vector<store::record_ptr>& records);
-  result<void> take_in(const std::vector<store::record_ptr>&, bool behind);
-  result<void> pull(std::uint32_t partition, std::uint64_t before);
+  bool wait();
+  void fall_behind();
+  result<void> catch_up();
+  result<bool> pull(std::uint32_t partition);
   void take(const v1::Record&);
   void look_around();
   void settle();
@@ -56,13 +57,12 @@ class audit_thread {
   const wall_clock& clock_;
   const time_point running_since_;
 
-  std::mutex mutex_;
-  std::condition_variable stops_;
-  std::vector<store::record_ptr> waiting_;
+  std::mutex waking_mutex_;
+  std::condition_variable wakes_;
   bool behind_ = true;  // nothing of what is on disk was read yet
   std::atomic<bool> stopping_{false};
 
-  // The thread's own.
+  std::mutex mutex_;  // guards all of what follows but the atomics
   projections::auditor auditor_;
   ends applied_{};
   ends on_disk_at_last_settling_{};
