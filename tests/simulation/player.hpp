@@ -85,7 +85,7 @@ class player {
         .snapshot_every = story_.snapshot_every,
         .ticket_limit = story_.ticket_limit,
         .views = projections::runner::settings{story_.views_flush_every, 64},
-        .provider = [this](const actors::request_ptr&) { expect(false, "No story has a payment provider yet."); },
+        .provider = [this](const actors::request_ptr& r) { provider_.order(r->command.provider(), w_->now()); },
     });
     w_->on_record = [this](const v1::Record& r) { recorded(r, r.SerializeAsString()); };
     expect_the_same_log();
@@ -150,6 +150,12 @@ class player {
       probes_.met(probe::paid_after_the_hold_was_due, e.reservation().has_confirmed() && r.at_ms() >= state.hold_expires_at_ms());
       probes_.met(probe::declined, e.reservation().has_payment_declined());
       probes_.met(probe::refunded, e.reservation().has_cancelled());
+      probes_.met(probe::lapsed, e.reservation().has_payment_lapsed());
+      probes_.met(probe::late_money_seated, e.reservation().has_late_payment_seated());
+      probes_.met(probe::late_money_given_back, e.reservation().has_late_refunded());
+      probes_.met(probe::extended, e.reservation().has_extended());
+      probes_.met(probe::transferred, e.reservation().has_transferred());
+      probes_.met(probe::exchanged, e.reservation().has_exchanged());
     }
     tale_.record(r);
   }
@@ -184,6 +190,7 @@ class player {
     const auto decided = w_->decided_meanwhile();
     const auto awake = w_->awake();
     do_it(s);
+    let_provider_speak();
     w_->run_some(s.messages);
     probes_.met(probe::went_to_sleep, s.what == step::kind::retire && w_->awake() < awake);
     probes_.met(probe::decided_during_a_slow_sync, w_->decided_meanwhile() != decided);
@@ -211,6 +218,10 @@ class player {
       case step::kind::crash: return restart(s.seed, true);
       case step::kind::stop: return restart(s.seed, false);
     }
+  }
+
+  void let_provider_speak() {
+    for (auto& fault : provider_.speak(*w_, story_.ticket_limit, life_)) faults_.push_back(std::move(fault));
   }
 
   const step* find(std::size_t number) const {
@@ -328,6 +339,8 @@ class player {
     rest(3);
     w_->pass(std::chrono::seconds{story_.hold_seconds + 61});
     rest(3);
+    rest(6);
+    expect(provider_.has_said_everything(), "The provider has not been heard to the end.");
     expect_answers();
     expect_settled();
     if (!story_.ends_with_crash || !faults_.empty()) return;
@@ -339,7 +352,10 @@ class player {
   /// What was lost is asked for again by the reactor, once a second.
   void rest(int seconds) {
     w_->settle();
-    for (; seconds != 0; --seconds) w_->pass(std::chrono::seconds{1});
+    for (; seconds != 0; --seconds) {
+      let_provider_speak();
+      w_->pass(std::chrono::seconds{1});
+    }
     look();
   }
 
@@ -353,6 +369,7 @@ class player {
   }
 
   void expect_settled() {
+    w_->book.provider = provider_.book();
     w_->book.check_settled();
     for (const auto& [show, h] : w_->book.halls)
       for (const auto& [id, r] : h.reservations) expect(r.status() != v1::PENDING, id + " is still held, long after its time.");
@@ -365,6 +382,7 @@ class player {
   probes& probes_;
   tale& tale_;
   disk disk_;
+  simulated_provider provider_;
   time_point now_ = from_ms(1'000'000);
   std::size_t life_ = 0;
   std::size_t in_flight_ = 0;

@@ -1,6 +1,7 @@
 #pragma once
 // What happens in one seed: a small cast and a list of steps. The list can be shortened and played again.
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "events/vocabulary.hpp"
+#include "tests/simulation/provider.hpp"
 #include "tests/simulation/world.hpp"
 
 namespace usher::tests {
@@ -72,6 +74,7 @@ struct story {
   std::vector<occasion> shows;
   std::uint32_t ticket_limit = 0;
   std::uint32_t hold_seconds = 0;
+  std::uint32_t lease_seconds = 0;
   std::uint64_t snapshot_every = 0;
   std::uint64_t views_flush_every = 0;
   bool ends_with_crash = false;  ///< before the last look at everything
@@ -99,12 +102,16 @@ class draft {
   /// What clients do, with weights: how often. A new command of a reservation is one more line.
   void clients_command() {
     using c = v1::ReservationCommand;
-    switch (pick({8, 9, 2, 4, 4})) {
+    switch (pick({8, 7, 4, 2, 4, 4, 1, 2, 2})) {
       case 0: return place();
       case 1: return about_reservation("pays for", [this](c& x) { *x.mutable_pay()->mutable_key() = key(); });
-      case 2: return about_reservation("releases", [](c& x) { x.mutable_release(); });
-      case 3: return about_reservation("cancels", [this](c& x) { *x.mutable_cancel()->mutable_key() = key(); });
-      case 4: return charge(anybody());
+      case 2: return about_reservation("has the provider pay for", [this](c& x) { ask_provider(*x.mutable_pay()); });
+      case 3: return about_reservation("releases", [](c& x) { x.mutable_release(); });
+      case 4: return about_reservation("cancels", [this](c& x) { *x.mutable_cancel()->mutable_key() = key(); });
+      case 5: return charge(anybody());
+      case 6: return about_reservation("extends", [this](c& x) { x.mutable_extend()->set_seconds(out_.hold_seconds); });
+      case 7: return about_reservation("hands over", [this](c& x) { transfer(*x.mutable_transfer()); });
+      case 8: return about_reservation("exchanges a seat of", [this](c& x) { exchange(*x.mutable_exchange()); });
     }
   }
 
@@ -148,6 +155,29 @@ class draft {
     auto& s = send(below(12) == 0 ? anybody() : buyer, verb + " R" + std::to_string(about));
     s.to = out_.steps[about].to;
     fill(*s.command.mutable_reservation());
+  }
+
+  void ask_provider(v1::PayReservation& pay) {
+    const auto hold_ms = std::int64_t{out_.hold_seconds} * 1000;
+    const auto late = "late " + std::to_string(std::array<std::int64_t, 4>{500, hold_ms - 200, hold_ms + 200, hold_ms + 5000}[below(4)]);
+    *pay.mutable_key() = key();
+    pay.set_provider(simulated_provider::name);
+    pay.set_method(std::array<std::string, 6>{"accept", "decline", "twice", "never", "changes", late}[pick({3, 2, 1, 1, 1, 5})]);
+    pay.set_lease_seconds(out_.lease_seconds);
+    out_.steps.back().words += ", which will " + pay.method();
+  }
+  void transfer(v1::TransferReservation& t) {
+    t.set_to_user_id(anybody());
+    t.set_ticket_limit(out_.ticket_limit);
+    out_.steps.back().words += " to " + name_of(t.to_user_id());
+  }
+  void exchange(v1::ExchangeSeat& e) {
+    const auto& id = out_.steps.back().to.group();
+    const auto show = std::find_if(out_.shows.begin(), out_.shows.end(), [&](const auto& s) { return s.id == id; });
+    e.set_from("A-" + std::to_string(1 + below(show->seats)));
+    e.mutable_to()->set_seat("A-" + std::to_string(1 + below(show->seats)));
+    e.mutable_to()->set_price(seat_price);
+    out_.steps.back().words += ", " + e.from() + " for " + e.to().seat();
   }
 
   void charge(const std::string& user) {
@@ -270,6 +300,7 @@ class draft {
       if (out_.shows.size() != shows) out_.shows.push_back({name, make_show_id(name), static_cast<std::uint32_t>(1 + below(4)), 1 + below(4)});
     out_.ticket_limit = static_cast<std::uint32_t>(2 + below(4));
     out_.hold_seconds = static_cast<std::uint32_t>(std::array{1, 5, 60}[below(3)]);
+    out_.lease_seconds = static_cast<std::uint32_t>(std::array{1, 3, 20}[below(3)]);
     out_.snapshot_every = std::array{1, 3, 200}[below(3)];
     out_.views_flush_every = std::array{1, 7, 1024}[below(3)];
     out_.ends_with_crash = below(3) == 0;
