@@ -12,17 +12,23 @@ constexpr std::chrono::milliseconds tick_every{20};
 constexpr std::chrono::seconds ask_again_after{1};
 constexpr std::size_t due_at_once = 4096;
 
+using times = std::unordered_map<std::string, time_point>;  ///< due entities and when they were last asked
+
+/// It goes round through all that is due, a portion each tick: many that stay due, such as payments that hang, must not
+/// keep it from the others.
 struct reactor_state {
-  std::unordered_map<std::string, time_point> asked;  ///< due entities and when they were last asked
+  times asked;    ///< in the last round
+  times asking;   ///< in this one, so far
+  std::optional<store::engine_index::due_place> behind;  ///< where this round stands; none: at its beginning
 };
 
 void wake_due(reactor_state& state, const store::engine_index& index, time_point now, router& to) {
-  std::unordered_map<std::string, time_point> still_due;
-  for (auto& due : index.due_at(now, due_at_once)) {
+  const auto portion = index.due_at(now, due_at_once, state.behind);
+  for (const auto& due : portion) {
     const auto key = key_of(due.entity);
     const auto before = state.asked.find(key);
     const bool recently = before != state.asked.end() && now - before->second < ask_again_after;
-    still_due[key] = recently ? before->second : now;
+    state.asking[key] = recently ? before->second : now;
     if (recently) continue;
     auto command = actors::wake_command(due.entity.kind());
     if (!command) continue;
@@ -32,7 +38,12 @@ void wake_due(reactor_state& state, const store::engine_index& index, time_point
     r->causation = "deadline";
     to.send(std::move(r));
   }
-  state.asked = std::move(still_due);
+  if (portion.size() == due_at_once) {
+    state.behind = portion.back().place;
+  } else {
+    state.behind.reset();
+    state.asked = std::exchange(state.asking, {});
+  }
 }
 
 }  // namespace

@@ -202,12 +202,13 @@ std::optional<known_key> engine_index::find_key(const short_hash& key) const {
   return found == keys_.end() ? std::nullopt : std::optional{found->second.known};
 }
 
-std::vector<engine_index::due> engine_index::due_at(time_point now, std::size_t limit) const {
+std::vector<engine_index::due> engine_index::due_at(time_point now, std::size_t limit, const std::optional<due_place>& behind) const {
   std::vector<due> all;
   const std::lock_guard lock{mutex_};
-  for (const auto& [when, entity] : deadlines_) {
-    if (when.first > to_ms(now) || all.size() == limit) break;
-    all.push_back({from_ms(when.first), *entity});
+  for (auto i = behind ? deadlines_.upper_bound(*behind) : deadlines_.begin(); i != deadlines_.end(); ++i) {
+    const auto& [place, entity] = *i;
+    if (place.first > to_ms(now) || all.size() == limit) break;
+    all.push_back({from_ms(place.first), *entity, place});
   }
   return all;
 }

@@ -45,10 +45,12 @@ class engine_index {
   std::optional<known_key> find_key(std::string_view user_id, std::string_view key) const;
   std::optional<known_key> find_key(const short_hash&) const;  ///< hash_of_key
 
-  struct due { time_point at; v1::EntityRef entity; };
+  using due_place = std::pair<std::int64_t, short_hash>;  ///< orders the due ones; opaque
+  struct due { time_point at; v1::EntityRef entity; due_place place; };
   /// The entities whose deadline is at or before `now`, earliest first, at most `limit`. They stay due until a record
   /// moves their deadline.
-  std::vector<due> due_at(time_point now, std::size_t limit) const;
+  /// @param behind  leaves out those up to this place, so that one can go on where the last call ended
+  std::vector<due> due_at(time_point now, std::size_t limit, const std::optional<due_place>& behind = {}) const;
   std::optional<time_point> next_deadline() const;
 
   std::uint64_t end(std::uint32_t partition) const;  ///< index of the last record applied
@@ -111,7 +113,7 @@ class engine_index {
 
   mutable std::mutex mutex_;
   by_hash<stream> streams_;
-  std::map<std::pair<std::int64_t, short_hash>, entity_ptr> deadlines_;
+  std::map<due_place, entity_ptr> deadlines_;
   by_hash<remembered> keys_;
   std::deque<std::pair<std::int64_t, short_hash>> keys_by_time_;
   std::int64_t latest_ms_ = 0;

@@ -237,6 +237,29 @@ TEST_CASE("buyers who want the same seats never share one, and nobody gets a par
   check_faults(again);
 }
 
+TEST_CASE("thousands of payments that hang don't keep a hold from ending") {
+  disk d;
+  world w{1, d, life_settings{.views = {}, .provider = [](const actors::request_ptr&) {}}};
+  constexpr std::uint64_t hanging = 4'200;  // more than the reactor asks at once
+  for (std::uint64_t n = 1; n <= hanging; ++n) {
+    sale stuck{w, n};
+    w.send(stuck.reservation, place(w, stuck.user, {"A-1"}), stuck.user);
+    v1::Command asks;
+    asks.mutable_reservation()->mutable_pay()->set_provider("silent");
+    asks.mutable_reservation()->mutable_pay()->set_lease_seconds(100'000);
+    w.send(stuck.reservation, asks, stuck.user);
+  }
+  w.settle();
+  sale ann{w, hanging + 1};
+  ann.reserves();
+  REQUIRE(ann.status() == v1::PENDING);
+  w.pass(seconds{hold_seconds});
+  w.pass(20ms);
+  CHECK(ann.status() == v1::EXPIRED);
+  CHECK(sale{w, 1}.status() == v1::PAYING);
+  check_faults(w);
+}
+
 TEST_CASE("what waited too long behind a payment is given up and never done") {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     INFO("seed " << seed);
