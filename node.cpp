@@ -239,7 +239,7 @@ void node::impl::start_actors() {
   entities = std::make_unique<actors::registry>(*system);
   shows = std::make_unique<actors::show_directory>(*db, index);
   router = std::make_unique<cluster::router>(*entities, [this](const std::string& name, const v1::ProviderCommand& order) {
-    // One that was taken out of the settings is asked by nobody; its payments end by their lease.
+    // One that was taken out of the settings is asked by nobody: its payments end by their lease, its refunds when it is back.
     if (const auto provider = providers.find(name); provider != providers.end()) provider->second->order(order);
   });
   around = std::unique_ptr<actors::surroundings>(new actors::surroundings{

@@ -67,15 +67,14 @@ struct sandbox_provider::impl {
 };
 
 void sandbox_provider::impl::begin(const std::string& deed, const std::string& payment_id, std::int64_t amount, const script& what) {
+  if (what.verdict.empty()) return;
   auto key = deed + payment_id;
   if (under_way.size() >= callbacks_max || !under_way.insert(key).second) return;
   auto telling = tell(std::move(key), payment_id, amount, what);
   asio::co_spawn(io, std::move(telling), asio::detached);
 }
 
-/// What never gets a verdict stays under way, so that its order is not begun again each time it comes.
 asio::awaitable<void> sandbox_provider::impl::tell(std::string key, std::string payment_id, std::int64_t amount, script what) {
-  if (what.verdict.empty()) co_return;
   asio::steady_timer timer{io, what.after};
   co_await timer.async_wait(asio::use_awaitable);
   std::string body;
