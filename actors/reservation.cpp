@@ -183,6 +183,8 @@ reservation_decision transfer(const v1::EntityRef& ref, const state& s, const v1
   if (c.to_user_id().empty()) return invalid<event>("toUserId", "To whom?");
   if (auto why = unchangeable(s, true, ctx)) return std::move(*why);
   if (c.to_user_id() == s.user_id()) return unchanged<event>(reservation_outcome(ref, s, s.status()));
+  // Or one person could hold a hall in the names of others, who know nothing of it.
+  if (s.status() == v1::PENDING && ctx.role == v1::ROLE_USER) return not_pending("It can be handed over once it is paid for.");
   event e;
   e.mutable_transferred()->set_to_user_id(c.to_user_id());
   e.mutable_transferred()->set_at_ms(to_ms(ctx.now));

@@ -27,7 +27,8 @@ namespace usher::actors {
 ///   have their say: TICKET_LIMIT_EXCEEDED, SEAT_UNAVAILABLE, STOCK_UNAVAILABLE
 /// - release, cancel, pay: NOT_FOUND, FORBIDDEN, RESERVATION_EXPIRED, RESERVATION_NOT_PENDING. A hold that is due has
 ///   expired for `pay`, whether or not that is recorded yet
-/// - extend, transfer, exchange: the same, VALIDATION_FAILED; then EXTENSION_UNAVAILABLE, or what the parts say
+/// - extend, transfer, exchange: the same, VALIDATION_FAILED; then EXTENSION_UNAVAILABLE, or what the parts say. A user hands
+///   over what is paid for; a hold only a service or an operator
 /// - wake: NOT_FOUND
 /// - settle_payment: NOT_FOUND, VALIDATION_FAILED for another amount; where it is late, what the parts say
 /// - settle_refund: NOT_FOUND, NOT_THE_HOLDER where nobody asked for the money back

@@ -1,5 +1,7 @@
 #include "actors/reservation_payment.hpp"
 
+#include <algorithm>
+
 #include "events/fold.hpp"
 
 namespace usher::actors {
@@ -9,7 +11,8 @@ using state = v1::ReservationState;
 using event = v1::ReservationEvent;
 
 constexpr std::int64_t second_ms = 1000;
-constexpr std::int64_t redrive_after_ms = second_ms;
+constexpr std::int64_t redrive_after_ms = 1000;
+constexpr std::uint32_t attempts_max = 20;  // every one of them stays in the state
 
 /// @param by  who speaks of it: a verdict of somebody else's is none
 const v1::Payment* find_payment(const state& s, const std::string& payment_id, const std::string& by) {
@@ -36,6 +39,7 @@ bool is_same_request(const v1::ClientKey& a, const v1::ClientKey& b) {
 
 /// From the wallet the answer comes with its verdict. A provider takes its time, so the client is told that it is asked.
 reservation_decision start_payment(const v1::EntityRef& ref, const state& s, const v1::PayReservation& c, const context& ctx) {
+  if (s.attempts() == attempts_max) return not_pending("Too many payments for it were declined.");
   event e;
   auto* started = e.mutable_payment_started();
   started->set_payment_id(make_payment_id(ref.name(), s.attempts() + 1));

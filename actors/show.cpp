@@ -19,6 +19,7 @@ constexpr int faults_max = 100;  // enough to mend a plan by, and an answer stay
 constexpr std::uint64_t seats_max = 200'000;
 constexpr std::uint64_t stock_max = 1'000'000'000;
 constexpr std::int64_t price_max = 1'000'000'000'000;
+constexpr std::uint32_t extension_seconds_max = 86'400;
 constexpr std::size_t name_bytes_max = 100;
 constexpr std::size_t title_bytes_max = 500;
 
@@ -47,6 +48,9 @@ class inspection {
   void check_times(std::int64_t opens_ms, std::int64_t closes_ms) {
     if (closes_ms != 0 && closes_ms <= opens_ms) blame("saleClosesAt", "The sale must close after it opens.");
   }
+  void check_extension(std::uint32_t seconds) {
+    if (seconds > extension_seconds_max) blame("extensionSeconds", "A hold is made longer by at most a day.");
+  }
   [[nodiscard]] bool is_clean() const { return found_.faults_size() == 0; }
   [[nodiscard]] std::optional<show_decision> refusal() {
     if (is_clean()) return std::nullopt;
@@ -66,6 +70,7 @@ class plan_inspection : public inspection {
     check_title(plan.title());
     check_currency();
     check_times(plan.sale_opens_at_ms(), plan.sale_closes_at_ms());
+    check_extension(plan.extension_seconds());
     check_tiers();
     check_sections();
     if (seats_ > seats_max) blame("sections", "A show may have at most 200000 seats.");
@@ -187,6 +192,7 @@ const v1::Tier* find_tier(const v1::ShowPlan& plan, const std::string& name) {
 inspection inspect_change(const v1::ShowPlan& plan, const v1::ShowChange& change) {
   inspection result;
   if (change.has_title()) result.check_title(change.title());
+  result.check_extension(change.extension_seconds());
   if (change.has_sale_opens_at_ms() || change.has_sale_closes_at_ms())
     result.check_times(change.has_sale_opens_at_ms() ? change.sale_opens_at_ms() : plan.sale_opens_at_ms(),
                        change.has_sale_closes_at_ms() ? change.sale_closes_at_ms() : plan.sale_closes_at_ms());

@@ -18,9 +18,11 @@ void place(state& s, const v1::ReservationPlaced& e) {
   s.set_hold_expires_at_ms(e.hold_expires_at_ms());
 }
 
+/// Money of an earlier attempt may still be on its way back.
 void end_process(state& s) {
-  s.clear_process_started_at_ms();
   s.clear_lease_ends_at_ms();
+  const bool giving_back = std::any_of(s.payments().begin(), s.payments().end(), [](const auto& p) { return p.status() == v1::GIVING_BACK; });
+  if (!giving_back) s.clear_process_started_at_ms();
 }
 
 void end(state& s, v1::ReservationStatus status, std::int64_t at_ms) {
@@ -65,27 +67,27 @@ void decline(state& s, const v1::PaymentDeclined& e) {
   s.set_hold_expires_at_ms(e.hold_expires_at_ms());
   s.clear_payment_id();
   s.clear_process_key();
-  end_process(s);
   set_payment(s, e.payment_id(), v1::DECLINED);
+  end_process(s);
 }
 
 void confirm(state& s, const std::string& payment_id) {
   s.set_status(v1::CONFIRMED);
   s.set_payment_id(payment_id);
   s.clear_ended_at_ms();
-  end_process(s);
   set_payment(s, payment_id, v1::PAID);
+  end_process(s);
 }
 
 void cancel(state& s, const v1::ReservationCancelled& e) {
-  end(s, v1::CANCELLED, e.at_ms());
   set_payment(s, s.payment_id(), v1::GIVEN_BACK);
+  end(s, v1::CANCELLED, e.at_ms());
 }
 
 void lapse(state& s, const v1::PaymentLapsed& e) {
-  end(s, v1::EXPIRED, e.at_ms());
   s.clear_payment_id();
   set_payment(s, e.payment_id(), v1::LAPSED);
+  end(s, v1::EXPIRED, e.at_ms());
 }
 
 void exchange(state& s, const v1::SeatExchanged& e) {

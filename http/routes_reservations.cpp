@@ -99,6 +99,7 @@ asio::awaitable<actors::answer> ask_for(engine& e, const request_context& ctx, c
   const bool chooses = body.has_best_available() && !known();
   const bool picks = wish.seats_size() > 0;
   if (picks && terms->forbids_orphans() && !known()) co_await check_orphans(e, *terms, show_id, wish);
+  const auto end = std::chrono::steady_clock::now() + wait_of(e, ctx);
   for (unsigned attempt = 0;; ++attempt) {
     if (chooses) choose_seats(e, body, show_id, terms->forbids_orphans(), attempt, wish);
     auto priced = chooses ? wish : std::move(wish);
@@ -113,7 +114,7 @@ asio::awaitable<actors::answer> ask_for(engine& e, const request_context& ctx, c
     for (const auto& seat : wish.seats()) wanted.push_back(seat.seat());
     co_await map_seen(e, show_id, wanted);
     if (picks) complete_refusal(*seats_of(e, show_id), *terms, wish, *a.rejection);
-    if (!chooses || attempt + 1 == choices_max) throw refusal{std::move(*a.rejection)};
+    if (!chooses || attempt + 1 == choices_max || std::chrono::steady_clock::now() > end) throw refusal{std::move(*a.rejection)};
   }
 }
 

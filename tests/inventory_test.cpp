@@ -133,7 +133,7 @@ TEST_CASE("500 parallel orders of one person never exceed the limit, nor do they
   // Ten that Ben has, all handed to Ann at the same time.
   for (int i = 0; i < 8; ++i) {
     const auto id = office.held("usr_ben", show, R"("generalAdmission":[{"section":"floor","quantity":1}])");
-    request handing{"POST", "/reservations/" + id + "/transfer", R"({"toUserId":"usr_ann"})", office.token("usr_ben"), {}};
+    request handing{"POST", "/reservations/" + id + "/transfer", R"({"toUserId":"usr_ann"})", office.service, {}};
     wishes.insert(wishes.begin() + 40 * i, std::move(handing));
   }
   const auto answers = at_once(office.port(), connections, wishes);
@@ -198,7 +198,9 @@ TEST_CASE("a reservation is handed over without freeing its seats, and its money
 TEST_CASE("whoever would exceed the limit is handed nothing") {
   box_office office;
   const auto show = office.open_show(R"("ticketLimit":2)");
-  const auto id = office.held("usr_ann", show, R"("seats":["A-1","A-2"])");
+  const auto hold = office.held("usr_eve", show, R"("seats":["A-9"])");
+  CHECK(office.change("usr_eve", hold, "transfer", R"({"toUserId":"usr_ben"})").text("code") == "reservation-not-pending");
+  const auto id = office.paid("usr_ann", show, R"("seats":["A-1","A-2"])");
   REQUIRE(office.held("usr_ben", show, R"("seats":["B-1"])") != "");
   CHECK(office.change("usr_ann", id, "transfer", R"({"toUserId":"usr_ben"})").text("code") == "ticket-limit-exceeded");
   CHECK(office.shown(id).at("userId").as_string() == "usr_ann");

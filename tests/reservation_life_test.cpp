@@ -70,9 +70,10 @@ TEST_CASE("what has ended or is paid for is not made longer") {
 
 // --- somebody else's -------------------------------------------------------------------------------------------------
 
-TEST_CASE("a reservation is handed over with its seats, and counts for the new owner's limit") {
+TEST_CASE("the house hands a hold over with its seats, and it counts for the new owner's limit") {
   auto w = pending();
-  const auto d = w.as_user("usr_mia").when("transfer { to_user_id: 'usr_ben' ticket_limit: 8 }");
+  CHECK(refused(w.as_user("usr_mia").when("transfer { to_user_id: 'usr_ben' ticket_limit: 8 }")) == v1::RESERVATION_NOT_PENDING);
+  const auto d = w.as_system().when("transfer { to_user_id: 'usr_ben' ticket_limit: 8 }");
   CHECK(events_of(d) == R"(transferred { to_user_id: "usr_ben" at_ms: 1000000 })");
   // By the users' ids, which is the order in which every slip visits allowances.
   CHECK(parts_of(d) == lines{R"(allowance/shw_x/usr_ben: allowance { use { reservation_id: "rsv_x_1" quantity: 4 limit: 8 } })",
@@ -103,6 +104,12 @@ TEST_CASE("the money of a reservation that was handed over goes back to whoever 
   const auto done = w.as_system().when(refunded);
   CHECK(parts_of(done)[0] == R"(allowance/shw_x/usr_ben: allowance { restore { reservation_id: "rsv_x_1" quantity: 4 } })");
   CHECK(status_of_payment(w) == v1::GIVEN_BACK);
+}
+
+TEST_CASE("whoever has paid hands the seats over") {
+  auto w = confirmed();
+  CHECK(accepted(w.as_user("usr_mia").when("transfer { to_user_id: 'usr_ben' ticket_limit: 8 }")));
+  CHECK(w.state().user_id() == "usr_ben");
 }
 
 // --- another seat ----------------------------------------------------------------------------------------------------
@@ -199,6 +206,29 @@ TEST_CASE("a provider that declines leaves the hold as it was, and money that it
   CHECK(status_of_payment(w) == v1::GIVEN_BACK);
   CHECK(accepted_unchanged(w.when(provider_refunded)));
   CHECK(w.state().status() == v1::PAYING);
+}
+
+TEST_CASE("money of an earlier attempt that is still on its way back is looked after, whatever becomes of the next one") {
+  auto w = asking();
+  REQUIRE(accepted(w.when(provider_declined)));
+  REQUIRE(accepted(w.pass(seconds{5}).when(provider_paid)));
+  REQUIRE(parked(w.when(pays)));
+  REQUIRE(accepted(w.when("settle_payment { payment_id: 'pay_x_1_2' debited: true }")));
+  CHECK(w.state().status() == v1::CONFIRMED);
+  CHECK(w.deadline() == w.now() + seconds{1});
+  CHECK(w.reaction().size() == 1);
+  REQUIRE(accepted(w.when(provider_refunded)));
+  CHECK_FALSE(w.deadline());
+}
+
+TEST_CASE("a hold takes twenty attempts to pay and no more") {
+  auto w = pending();
+  for (int attempt = 1; attempt <= 20; ++attempt) {
+    REQUIRE(parked(w.when(pays)));
+    REQUIRE(accepted(w.when("settle_payment { payment_id: 'pay_x_1_" + std::to_string(attempt) + "' }")));
+  }
+  CHECK(refused(w.when(pays)) == v1::RESERVATION_NOT_PENDING);
+  CHECK(refused(w.when(asks_provider)) == v1::RESERVATION_NOT_PENDING);
 }
 
 TEST_CASE("a verdict about another amount is nobody's") {
