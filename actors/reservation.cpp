@@ -100,12 +100,6 @@ reservation_decision place(const v1::EntityRef& ref, const state& s, const v1::P
 
 // --- the ends of a hold --------------------------------------------------------------------------------------------
 
-/// A wallet's verdict is worth waiting for; a provider's may take minutes.
-reservation_decision busy_with_money(const state& s) {
-  if (waits_for_wallet(s)) return reservation_decision::postponed();
-  return not_pending("A payment is under way.");
-}
-
 reservation_decision release(const v1::EntityRef& ref, const state& s, const context& ctx) {
   switch (s.status()) {
     case v1::PENDING: {

@@ -52,4 +52,10 @@ inline bool waits_for_wallet(const v1::ReservationState& s) {
   return s.payments_size() == 0 || s.payments(s.payments_size() - 1).provider().empty();
 }
 
+/// For whatever else is asked while money is under way.
+inline reservation_decision busy_with_money(const v1::ReservationState& s) {
+  if (waits_for_wallet(s)) return reservation_decision::postponed();
+  return not_pending(s.status() == v1::REFUNDING ? "The reservation is about to be cancelled." : "A payment is under way.");
+}
+
 }  // namespace usher::actors

@@ -163,9 +163,7 @@ errand giving_money_back(const v1::EntityRef& ref, const state& s, const v1::Pay
 reservation_decision pay(const v1::EntityRef& ref, const state& s, const v1::PayReservation& c, const context& ctx) {
   switch (s.status()) {
     case v1::PENDING: return is_due(s, ctx) ? expired() : start_payment(ref, s, c, ctx);
-    case v1::PAYING:
-      if (waits_for_wallet(s)) return reservation_decision::postponed();
-      return not_pending("A payment is under way.");
+    case v1::PAYING: return busy_with_money(s);
     case v1::CONFIRMED:
       return is_same_request(c.key(), s.process_key()) ? unchanged<event>(payment_outcome(ref, s, v1::CONFIRMED))
                                                        : not_pending("The reservation is paid for already.");
@@ -184,9 +182,7 @@ reservation_decision cancel(const v1::EntityRef& ref, const state& s, const v1::
   switch (s.status()) {
     case v1::CONFIRMED: return start_refund(ref, s, c, ctx);
     case v1::CANCELLED: return unchanged<event>(reservation_outcome(ref, s, v1::CANCELLED));
-    case v1::PAYING:
-      if (waits_for_wallet(s)) return reservation_decision::postponed();
-      return not_pending("A payment is under way.");
+    case v1::PAYING: return busy_with_money(s);
     case v1::REFUNDING:
       if (waits_for_wallet(s)) return reservation_decision::postponed();
       return unchanged<event>(reservation_outcome(ref, s, v1::REFUNDING));

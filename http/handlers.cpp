@@ -118,6 +118,14 @@ actors::request_ptr make_request(const request_context& ctx, v1::EntityRef to) {
   return make_request(ctx, std::move(to), ctx.body);
 }
 
+v1::ClientKey client_key(const actors::request& r) {
+  v1::ClientKey key;
+  key.set_user_id(r.user_id);
+  key.set_key(r.idempotency_key);
+  key.set_fingerprint(r.fingerprint);
+  return key;
+}
+
 std::string id_seed(const request_context& ctx) {
   if (const auto key = ctx.idempotency_key())
     return (ctx.caller ? ctx.caller->user_id : std::string{}) + '\n' + std::string{*key};

@@ -52,6 +52,9 @@ v1::Role role_of(const request_context&);
 actors::request_ptr make_request(const request_context&, v1::EntityRef to, std::string_view fingerprint_of);
 actors::request_ptr make_request(const request_context&, v1::EntityRef to);
 
+/// The idempotency key of a request, for an outcome that is recorded only at the end of a process.
+v1::ClientKey client_key(const actors::request&);
+
 /// What ids follow from: the caller with the idempotency key, or fresh randomness where there is none.
 std::string id_seed(const request_context&);
 

@@ -29,11 +29,7 @@ reply pay(engine& e, request_context& ctx) {
   command->set_provider(provider_of(e, body));
   command->set_method(body.method());
   command->set_lease_seconds(static_cast<std::uint32_t>(e.settings.payment_lease.count()));
-  if (!r->idempotency_key.empty()) {
-    command->mutable_key()->set_user_id(r->user_id);
-    command->mutable_key()->set_key(r->idempotency_key);
-    command->mutable_key()->set_fingerprint(r->fingerprint);
-  }
+  if (!r->idempotency_key.empty()) *command->mutable_key() = client_key(*r);
   const auto a = co_await ask(e, ctx, r);
   std::string out;
   json_writer json{out};

@@ -175,11 +175,7 @@ reply cancel(engine& e, request_context& ctx) {
   auto r = make_request(ctx, reservation_ref(reservation_named(ctx)));
   auto* command = r->command.mutable_reservation()->mutable_cancel();
   command->set_reason(body_of<v1::CancelBody>(ctx).reason());
-  if (!r->idempotency_key.empty()) {
-    command->mutable_key()->set_user_id(r->user_id);
-    command->mutable_key()->set_key(r->idempotency_key);
-    command->mutable_key()->set_fingerprint(r->fingerprint);
-  }
+  if (!r->idempotency_key.empty()) *command->mutable_key() = client_key(*r);
   return answer_reservation(e, ctx, std::move(r));
 }
 
