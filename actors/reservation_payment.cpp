@@ -205,7 +205,7 @@ reservation_decision settle_payment(const v1::EntityRef& ref, const state& s, co
     case v1::UNDER_WAY: return c.debited() ? confirm(ref, s, ctx) : decline(s, ctx);
     case v1::LAPSED:
       if (!c.debited()) return unchanged<event>();
-      return c.give_back() || s.status() != v1::EXPIRED ? give_late_money_back(c, ctx) : seat_after_all(ref, s, c, ctx);
+      return c.give_back() ? give_late_money_back(c, ctx) : seat_after_all(ref, s, c, ctx);
     case v1::DECLINED: return c.debited() ? give_late_money_back(c, ctx) : unchanged<event>();
     case v1::PAID:
     case v1::GIVING_BACK:
