@@ -202,6 +202,18 @@ TEST_CASE("asking for a taken seat, once or ten times at once, is answered and d
   CHECK(o.reserve(show_id, "A-2", 1).status == 201);
 }
 
+TEST_CASE("no lock of a node that ended keeps a seat longer than its hold, and meanwhile everybody is answered", "[defect-11]") {
+  box_office o;
+  const auto show_id = o.open_show();
+  REQUIRE(o.reserve(show_id, "A-1", 1).status == 201);
+  o.node.restart();
+  CHECK(o.reserve(show_id, "A-1", 2).status == 409);
+  CHECK(o.reserve(show_id, "A-2", 2).status == 201);
+  o.node.clock.advance(hold);
+  REQUIRE(o.becomes(show_id, "A-1", "AVAILABLE"));
+  CHECK(o.reserve(show_id, "A-1", 3).status == 201);
+}
+
 TEST_CASE("whoever comes second is told that the seat is taken, and which one", "[defect-12]") {
   box_office o;
   const auto show_id = o.open_show();
@@ -231,6 +243,30 @@ TEST_CASE("a seat whose hold ran out or was given back can be booked again, and 
   const auto last = o.reserve(show_id, "A-1", 5);
   REQUIRE(last.status == 201);
   CHECK(o.pay(last.text("reservationId"), 5).status == 200);
+}
+
+TEST_CASE("whatever comes while a reservation is busy is answered, and what was answered with yes is done", "[defect-15]") {
+  box_office o;
+  const auto show_id = o.open_show();
+  o.change("charge", 1000, 0);
+  for (int round = 0; round < 10; ++round) {
+    const auto held = o.reserve(show_id, "A-1", 0);
+    REQUIRE(held.status == 201);
+    const auto id = held.text("reservationId");
+    std::vector<request> all;
+    for (int i = 0; i < 10; ++i) {
+      all.push_back({"POST", "/payment", R"({"reservationId":")" + id + R"("})", o.buyer(0), {}});
+      all.push_back({"POST", "/reservations/" + id + "/cancel", "{}", o.buyer(0), {}});
+      all.push_back({"DELETE", "/reservations/" + id, {}, o.buyer(0), {}});
+    }
+    const auto answers = at_once(o.node.port(), connections, all);
+    CHECK(count(answers, 200) + count(answers, 409) == 30);
+    CHECK(count(answers, 200) > 0);
+    const auto end = client{o.node}.get("/reservations/" + id, o.buyer(0)).text("status");
+    CHECK((end == "CANCELLED" || end == "RELEASED" || end == "CONFIRMED"));
+    if (end == "CONFIRMED") REQUIRE(client{o.node}.post("/reservations/" + id + "/cancel", "{}", o.buyer(0)).status == 200);
+    CHECK(o.balance(0) == 1000);
+  }
 }
 
 TEST_CASE("money is whole cents: no fraction is taken, and large sums stay exact", "[defect-16]") {
