@@ -165,6 +165,18 @@ decision<queue::event> queue::decide(const v1::EntityRef& ref, const state& s, c
     case command::kJoin: return join(ref, s, c.join(), now_ms);
     case command::kLeave: return leave(ref, s, c.leave(), now_ms);
     case command::kWake: return wake_up(s, now_ms);
+    case command::kOpen:
+    case command::kReschedule:
+    case command::kChange:
+    case command::kPause:
+    case command::kResume:
+    case command::kDrain:
+    case command::kNotice:
+    case command::kEvict:
+    case command::kAssignLane:
+    case command::kDrop:
+    case command::kSpend:
+    case command::kSupply:
     case command::KIND_NOT_SET: break;
   }
   return no_command<event>();
@@ -175,6 +187,24 @@ void queue::evolve(state& s, const event& e) {
     case event::kJoined: return evolve_joined(s, e.joined());
     case event::kLeft: return evolve_left(s, e.left());
     case event::kAdmitted: return evolve_admitted(s, e.admitted());
+    case event::kOpened:
+    case event::kRescheduled:
+    case event::kExpired:
+    case event::kSpent:
+    case event::kMoved:
+    case event::kVanished:
+    case event::kEvicted:
+    case event::kLaneAssigned:
+    case event::kChanged:
+    case event::kPaused:
+    case event::kResumed:
+    case event::kDrained:
+    case event::kNoticed:
+    case event::kEntriesClosed:
+    case event::kDrawHeld:
+    case event::kSupplyNoted:
+    case event::kClosed:
+    case event::kReopened:
     case event::KIND_NOT_SET: return;
   }
 }

@@ -29,6 +29,7 @@ problem_kind kind_of(v1::Code code) {
     case v1::ORPHAN_SEAT: return {409, "orphan-seat", "It would leave a single seat free", false};
     case v1::EXTENSION_UNAVAILABLE: return {409, "extension-unavailable", "The hold can't be made longer", false};
     case v1::AUTHORIZATION_ENDED: return {409, "authorization-ended", "The authorization isn't open", false};
+    case v1::TICKET_MOVED: return {409, "ticket-moved", "The queue ticket belongs to another device by now", false};
     case v1::TICKET_LIMIT_EXCEEDED: return {409, "ticket-limit-exceeded", "More tickets than one buyer may have", false};
     case v1::IDEMPOTENCY_IN_FLIGHT: return {409, "idempotency-in-flight", "The first request with this key is still running", true};
     case v1::ALREADY_EXISTS: return {409, "already-exists", "It exists already", false};

@@ -390,6 +390,24 @@ void auditor::take_queue(const v1::StreamEvent& e) {
       q.admitted = std::max(q.admitted, std::min(through, q.joined));
       return;
     }
+    case v1::QueueEvent::kOpened:
+    case v1::QueueEvent::kRescheduled:
+    case v1::QueueEvent::kExpired:
+    case v1::QueueEvent::kSpent:
+    case v1::QueueEvent::kMoved:
+    case v1::QueueEvent::kVanished:
+    case v1::QueueEvent::kEvicted:
+    case v1::QueueEvent::kLaneAssigned:
+    case v1::QueueEvent::kChanged:
+    case v1::QueueEvent::kPaused:
+    case v1::QueueEvent::kResumed:
+    case v1::QueueEvent::kDrained:
+    case v1::QueueEvent::kNoticed:
+    case v1::QueueEvent::kEntriesClosed:
+    case v1::QueueEvent::kDrawHeld:
+    case v1::QueueEvent::kSupplyNoted:
+    case v1::QueueEvent::kClosed:
+    case v1::QueueEvent::kReopened:
     case v1::QueueEvent::KIND_NOT_SET: return;
   }
 }

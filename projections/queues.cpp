@@ -58,6 +58,11 @@ std::string_view word_of(ticket_status status) {
     case ticket_status::admitted: return "ADMITTED";
     case ticket_status::expired: return "EXPIRED";
     case ticket_status::left: return "LEFT";
+    case ticket_status::early: return "EARLY";
+    case ticket_status::paid: return "PAID";
+    case ticket_status::vanished: return "VANISHED";
+    case ticket_status::evicted: return "EVICTED";
+    case ticket_status::closed: return "CLOSED";
   }
   return {};
 }
@@ -208,6 +213,24 @@ void queues::fold(const std::string& show_id, const v1::QueueEvent& event) {
       fresh_runs_.emplace(show_id, queue.runs.size() - 1);
       changed_lines_.insert(show_id);
       return;
+    case v1::QueueEvent::kOpened:
+    case v1::QueueEvent::kRescheduled:
+    case v1::QueueEvent::kExpired:
+    case v1::QueueEvent::kSpent:
+    case v1::QueueEvent::kMoved:
+    case v1::QueueEvent::kVanished:
+    case v1::QueueEvent::kEvicted:
+    case v1::QueueEvent::kLaneAssigned:
+    case v1::QueueEvent::kChanged:
+    case v1::QueueEvent::kPaused:
+    case v1::QueueEvent::kResumed:
+    case v1::QueueEvent::kDrained:
+    case v1::QueueEvent::kNoticed:
+    case v1::QueueEvent::kEntriesClosed:
+    case v1::QueueEvent::kDrawHeld:
+    case v1::QueueEvent::kSupplyNoted:
+    case v1::QueueEvent::kClosed:
+    case v1::QueueEvent::kReopened:
     case v1::QueueEvent::KIND_NOT_SET: return;
   }
 }

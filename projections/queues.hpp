@@ -12,8 +12,18 @@
 
 namespace usher::projections {
 
-enum class ticket_status { waiting, admitted, expired, left };
-/// WAITING, ADMITTED, EXPIRED or LEFT.
+enum class ticket_status {
+  early,     ///< came before the sale opened and takes part in the draw
+  waiting,
+  admitted,
+  expired,   ///< was inside and ran out of time
+  left,
+  paid,      ///< was inside and has bought
+  vanished,  ///< was not heard of for longer than the grace
+  evicted,
+  closed,    ///< waited when the queue closed
+};
+/// EARLY, WAITING, ADMITTED, EXPIRED, LEFT, PAID, VANISHED, EVICTED or CLOSED.
 std::string_view word_of(ticket_status);
 
 struct ticket_view {
@@ -24,12 +34,20 @@ struct ticket_view {
   ticket_status status = ticket_status::waiting;
   std::uint64_t ahead = 0;     ///< waiting people with a lower number, exact; 0 unless waiting
   std::uint64_t position = 0;  ///< ahead + 1 while waiting, else 0
-  std::uint64_t total = 0;     ///< people who wait now
+  std::uint64_t total = 0;     ///< people who wait now, in the same lane
+  std::string lane;            ///< empty where there is only one
+  std::uint32_t device = 0;    ///< a hash of the login that it belongs to; 0: any
   std::int64_t eta_p50_s = 0;  ///< seconds until admission at the declared rate; 0 unless waiting
   std::int64_t eta_p90_s = 0;  ///< the same with one window lost
   std::int64_t joined_at_ms = 0;
   std::int64_t admitted_at_ms = 0;          ///< 0: never admitted
   std::int64_t admission_expires_at_ms = 0; ///< 0: never admitted
+};
+
+struct lane_totals {
+  std::string name;
+  std::uint32_t weight = 1;
+  std::uint64_t waiting = 0;
 };
 
 struct queue_totals {
@@ -43,6 +61,20 @@ struct queue_totals {
   std::uint32_t admission_seconds = 0;
   std::int64_t window_started_at_ms = 0;
   std::uint32_t admitted_in_window = 0;
+  std::uint64_t inside = 0;            ///< admitted, and neither paid nor gone nor out of time
+  std::uint32_t max_active = 0;        ///< 0: no cap
+  std::uint32_t grace_seconds = 0;
+  bool is_smooth = false;
+  bool is_drawn_by_lot = false;        ///< who comes early is put into a random order
+  std::int64_t opens_at_ms = 0;        ///< of the sale; 0: at once
+  std::int64_t closes_at_ms = 0;
+  bool paused = false;
+  std::string pause_reason;
+  bool draining = false;               ///< takes nobody in any more
+  std::string notice;                  ///< empty: none
+  v1::QueueEnd end = v1::QUEUE_IS_OPEN;
+  std::vector<std::string> sold_out_tiers;
+  std::vector<lane_totals> lanes;      ///< at least one
 };
 
 /// In memory, about 100 bytes a ticket. Every question is answered in O(log n) of the show's tickets.
