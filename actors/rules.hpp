@@ -1,7 +1,9 @@
 #pragma once
 // Words that the deciders share when they accept without recording, or refuse what makes no sense.
 
+#include <algorithm>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "actors/aggregate.hpp"
@@ -34,6 +36,14 @@ decision<Event> invalid(std::string field, std::string detail) {
 template <class Event>
 decision<Event> no_command() {
   return decision<Event>::rejected(v1::INVALID_REQUEST, "The command is empty.");
+}
+
+inline constexpr std::size_t name_bytes_max = 100;
+
+/// Control characters have no place in what becomes part of keys and log lines.
+inline bool is_name(std::string_view text, std::size_t bytes_max = name_bytes_max) {
+  return !text.empty() && text.size() <= bytes_max &&
+         std::none_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
 }
 
 /// `1 place`, `2 places`.

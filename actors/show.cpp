@@ -20,18 +20,11 @@ constexpr std::uint64_t seats_max = 200'000;
 constexpr std::uint64_t stock_max = 1'000'000'000;
 constexpr std::int64_t price_max = 1'000'000'000'000;
 constexpr std::uint32_t extension_seconds_max = 86'400;
-constexpr std::size_t name_bytes_max = 100;
 constexpr std::size_t title_bytes_max = 500;
 
 using names = std::unordered_set<std::string_view>;
 
 std::string at(const std::string& list, int index) { return list + '[' + std::to_string(index) + ']'; }
-
-/// Control characters have no place in what becomes part of keys and log lines.
-bool is_name(std::string_view text, std::size_t bytes_max = name_bytes_max) {
-  return !text.empty() && text.size() <= bytes_max &&
-         std::none_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
-}
 
 /// Collects what is wrong with a plan or a change.
 class inspection {
