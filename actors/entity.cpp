@@ -36,6 +36,10 @@ USHER_PLACE(wallet);
 USHER_PLACE(user);
 #undef USHER_PLACE
 
+/// Whether the state is a class of its own that knows how to become the snapshot's message.
+template <class A>
+concept keeps_itself = !std::derived_from<typename A::state, google::protobuf::Message>;
+
 template <class A>
 class entity_of final : public entity {
  public:
@@ -55,8 +59,14 @@ class entity_of final : public entity {
   std::optional<time_point> deadline() const override { return A::deadline(state_); }
   std::vector<errand> react(const v1::EntityRef& ref) const override { return A::react(ref, state_); }
   std::unique_ptr<entity> clone() const override { return std::make_unique<entity_of>(*this); }
-  void save(v1::Snapshot& s) const override { *place<A>::state(s) = state_; }
-  void restore(const v1::Snapshot& s) override { state_ = place<A>::state(s); }
+  void save(v1::Snapshot& s) const override {
+    if constexpr (keeps_itself<A>) state_.save(*place<A>::state(s));
+    else *place<A>::state(s) = state_;
+  }
+  void restore(const v1::Snapshot& s) override {
+    if constexpr (keeps_itself<A>) state_.restore(place<A>::state(s));
+    else state_ = place<A>::state(s);
+  }
 
  private:
   typename A::state state_;

@@ -7,6 +7,8 @@
 namespace usher::actors {
 namespace {
 
+constexpr std::uint32_t snapshot_schema = 1;  // of the states; to be raised when one of them changes its meaning
+
 void tell(const request_ptr& to, answer a) {
   if (to && to->reply) to->reply(std::move(a));
 }
@@ -83,7 +85,7 @@ void shell::wake() {
   std::uint64_t since = 0;
   auto stored = around_.db.get(store::family::snapshots, key_of(ref_));
   if (!stored) return around_.bug(stored.error().detail);
-  if (v1::Snapshot snapshot; *stored && snapshot.ParseFromString(**stored)) {
+  if (v1::Snapshot snapshot; *stored && snapshot.ParseFromString(**stored) && snapshot.schema() == snapshot_schema) {
     state_->restore(snapshot);
     version_ = snapshot_version_ = snapshot.version();
     snapshot_bytes_ = (*stored)->size();
@@ -335,13 +337,14 @@ void shell::add_events(std::vector<v1::StreamEvent> events, entity& state, std::
 
 /// A large state is saved less often, so that snapshots stay a small part of what is written.
 bool shell::snapshot_is_due(std::uint64_t version) const {
-  return version - snapshot_version_ >= std::max(around_.snapshot_every, snapshot_bytes_ / 64);
+  return version - snapshot_version_ >= std::max(around_.snapshot_every, snapshot_bytes_ / 256);
 }
 
 void shell::add_snapshot(const entity& state, std::uint64_t version, audience& tells) {
   auto& snapshot = tells.snapshots.emplace_back();
   *snapshot.mutable_stream() = ref_;
   snapshot.set_version(version);
+  snapshot.set_schema(snapshot_schema);
   if (const auto due = state.deadline()) snapshot.set_deadline_ms(to_ms(*due));
   state.save(snapshot);
   snapshot_version_ = version;

@@ -2,7 +2,7 @@
 
 #include <caf/all.hpp>
 
-#include <unordered_map>
+#include <map>
 
 namespace usher::cluster {
 namespace {
@@ -12,7 +12,8 @@ constexpr std::chrono::milliseconds tick_every{20};
 constexpr std::chrono::seconds ask_again_after{1};
 constexpr std::size_t due_at_once = 4096;
 
-using times = std::unordered_map<std::string, time_point>;  ///< due entities and when they were last asked
+/// Due deadlines and when their entities were last asked. A deadline that moved, though not out of what is due, is another one.
+using times = std::map<store::engine_index::due_place, time_point>;
 
 /// It goes round through all that is due, a portion each tick: many that stay due, such as payments that hang, must not
 /// keep it from the others.
@@ -25,10 +26,9 @@ struct reactor_state {
 void wake_due(reactor_state& state, const store::engine_index& index, time_point now, router& to) {
   const auto portion = index.due_at(now, due_at_once, state.behind);
   for (const auto& due : portion) {
-    const auto key = key_of(due.entity);
-    const auto before = state.asked.find(key);
+    const auto before = state.asked.find(due.place);
     const bool recently = before != state.asked.end() && now - before->second < ask_again_after;
-    state.asking[key] = recently ? before->second : now;
+    state.asking[due.place] = recently ? before->second : now;
     if (recently) continue;
     auto command = actors::wake_command(due.entity.kind());
     if (!command) continue;

@@ -462,7 +462,7 @@ std::optional<reservation_view> feeds::impl::find_reservation(const std::string&
 }
 
 std::uint64_t feeds::impl::admit_per_window(std::string_view show_id) const {
-  const auto totals = views.views().queues.totals(show_id);
+  const auto totals = views.views().queues.totals(show_id, clock.now());
   return totals ? totals->admit_per_window : 0;
 }
 

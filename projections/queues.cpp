@@ -4,6 +4,7 @@
 #include <mutex>
 #include <stdexcept>
 
+#include "events/waiting_room.hpp"
 #include "projections/bytes.hpp"
 #include "projections/table.hpp"
 
@@ -11,54 +12,41 @@ namespace usher::projections {
 
 namespace {
 
-constexpr std::uint32_t admit_per_window_default = 250;
-constexpr std::uint32_t window_seconds_default = 10;
-constexpr std::uint32_t admission_seconds_default = 300;
+// What was folded since the room was saved as a whole may grow to half of that before it is saved again.
+constexpr std::size_t saved_bytes_min = 64 * 1024;
 
-std::uint32_t or_default(std::uint32_t value, std::uint32_t otherwise) { return value == 0 ? otherwise : value; }
+ticket_status status_of(const waiting_room& room, std::uint64_t number, time_point now) {
+  switch (room.at(number).phase()) {
+    case v1::TICKET_WAITING: return room.is_early(number) ? ticket_status::early : ticket_status::waiting;
+    case v1::TICKET_ADMITTED: return room.is_inside(number, to_ms(now)) ? ticket_status::admitted : ticket_status::expired;
+    case v1::TICKET_EXPIRED: return ticket_status::expired;
+    case v1::TICKET_LEFT: return ticket_status::left;
+    case v1::TICKET_SPENT: return ticket_status::paid;
+    case v1::TICKET_VANISHED: return ticket_status::vanished;
+    case v1::TICKET_EVICTED: return ticket_status::evicted;
+    case v1::TICKET_CLOSED: return ticket_status::closed;
+    case v1::TicketPhase_INT_MIN_SENTINEL_DO_NOT_USE_:
+    case v1::TicketPhase_INT_MAX_SENTINEL_DO_NOT_USE_: break;
+  }
+  return ticket_status::left;
+}
 
-// How many of the numbers 1 to n are marked. A Fenwick tree that grows at its end.
-class marks {
- public:
-  void append() {
-    const std::size_t i = sums_.size();  // the node of number i covers (i - lowest bit of i, i]
-    sums_.push_back(up_to(i - 1) - up_to(i - (i & (~i + 1))));
-  }
-  void mark(std::size_t number) {
-    for (std::size_t i = number; i < sums_.size(); i += i & (~i + 1)) ++sums_[i];
-  }
-  [[nodiscard]] std::uint64_t up_to(std::size_t number) const {
-    std::uint64_t sum = 0;
-    for (std::size_t i = number; i > 0; i -= i & (~i + 1)) sum += sums_[i];
-    return sum;
-  }
-  /// Marked numbers in (after, until].
-  [[nodiscard]] std::uint64_t between(std::size_t after, std::size_t until) const {
-    return until <= after ? 0 : up_to(until) - up_to(after);
-  }
-
- private:
-  std::vector<std::uint32_t> sums_{0};
-};
-
-template <class Message>
-Message parsed(std::string_view bytes) {
-  Message message;
-  if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    throw std::runtime_error("a queue's row cannot be parsed");
-  }
-  return message;
+/// What makes no sense parks the projection, so that nobody is told wrong positions.
+void check(const waiting_room& room, const v1::QueueEvent& e) {
+  if (e.has_joined() && e.joined().number() != room.joined() + 1) throw std::runtime_error("a ticket's number does not follow the one before it");
+  if (e.has_left() && e.left().number() > room.joined()) throw std::runtime_error("a queue has no ticket of this number");
+  if (e.has_admitted() && e.admitted().through() < room.through(0)) throw std::runtime_error("an admission goes backwards");
 }
 
 }  // namespace
 
 std::string_view word_of(ticket_status status) {
   switch (status) {
+    case ticket_status::early: return "EARLY";
     case ticket_status::waiting: return "WAITING";
     case ticket_status::admitted: return "ADMITTED";
     case ticket_status::expired: return "EXPIRED";
     case ticket_status::left: return "LEFT";
-    case ticket_status::early: return "EARLY";
     case ticket_status::paid: return "PAID";
     case ticket_status::vanished: return "VANISHED";
     case ticket_status::evicted: return "EVICTED";
@@ -67,244 +55,191 @@ std::string_view word_of(ticket_status status) {
   return {};
 }
 
+/// A room, and what of it is on disk: the row "s/<show>" is the room as it was before the row "e/<show>/<n>" of the number in it;
+/// each of those holds events in their order.
 struct queues::line {
-  struct ticket {
-    std::string user_id;
-    std::string ticket_id;
-    std::int64_t joined_at_ms = 0;
-    bool left = false;
-  };
-  struct run {
-    std::uint64_t through = 0;
-    std::int64_t at_ms = 0;
-    std::int64_t expires_at_ms = 0;
-  };
+  waiting_room room;
+  std::uint64_t version = 0;       // of the stream
+  std::string fresh;               // events that were folded and not written yet
+  std::uint64_t first_row = 1;     // after the room was saved
+  std::uint64_t next_row = 1;
+  std::size_t bytes_since = 0;     // in the rows after it
+  std::size_t saved_bytes = 0;
 
-  [[nodiscard]] std::uint64_t through() const { return runs.empty() ? 0 : std::min<std::uint64_t>(runs.back().through, tickets.size()); }
-
-  void join(std::uint64_t number, ticket joined) {
-    if (number != tickets.size() + 1) throw std::runtime_error("a ticket's number does not follow the one before it");
-    by_user[joined.user_id] = number;
-    tickets.push_back(std::move(joined));
-    gone.append();
+  void fold(const v1::QueueEvent& e) {
+    check(room, e);
+    room.fold(e);
+    ++version;
   }
 
-  ticket& at(std::uint64_t number) {
-    if (number == 0 || number > tickets.size()) throw std::runtime_error("a queue has no ticket of this number");
-    return tickets[number - 1];
+  void note(const v1::QueueEvent& e) {
+    put_number(fresh, e.ByteSizeLong());
+    e.AppendToString(&fresh);
   }
 
-  /// @return whether the ticket was there until now
-  bool leave(std::uint64_t number) {
-    auto& leaver = at(number);
-    if (leaver.left) return false;
-    leaver.left = true;
-    gone.mark(number);
-    ++left;
-    return true;
+  void replay(std::string_view events) {
+    while (!events.empty()) {
+      byte_reader in(events);
+      const auto size = in.number();
+      v1::QueueEvent e;
+      if (size > in.rest().size() || !e.ParseFromArray(in.rest().data(), static_cast<int>(size))) throw std::runtime_error("a queue's event cannot be parsed");
+      events = in.rest().substr(size);
+      fold(e);
+    }
   }
 
-  void admit(const v1::TicketsAdmitted& event) {
-    if (event.through() < through()) throw std::runtime_error("an admission goes backwards");
-    runs.push_back({event.through(), event.at_ms(), event.expires_at_ms()});
-    admitted += event.count();
-    window_started_at_ms = event.window_started_at_ms();
-    admitted_in_window = event.admitted_in_window();
+  [[nodiscard]] std::string saved() const {
+    std::string row;
+    put_number(row, next_row);
+    put_number(row, version);
+    v1::QueueState state;
+    room.save(state);
+    state.AppendToString(&row);
+    return row;
   }
 
-  /// The run that let a number in. @return nullptr while it waits
-  [[nodiscard]] const run* run_of(std::uint64_t number) const {
-    const auto found = std::lower_bound(runs.begin(), runs.end(), number,
-                                        [](const run& r, std::uint64_t n) { return r.through < n; });
-    return found == runs.end() ? nullptr : &*found;
-  }
-
-  [[nodiscard]] std::uint64_t waiting_before(std::uint64_t number) const {
-    const auto inside = through();
-    return number <= inside + 1 ? 0 : (number - 1 - inside) - gone.between(inside, number - 1);
-  }
-  [[nodiscard]] std::uint64_t waiting() const { return waiting_before(tickets.size() + 1); }
-
-  /// Seconds until the person at `position` is admitted: what is left of the running window lets in who still fits,
-  /// the rest follows a window's worth at a time.
+  /// Seconds until the person at `position` is admitted at the declared pace.
   [[nodiscard]] std::int64_t seconds_until(std::uint64_t position, time_point now) const {
-    const std::uint64_t rate = or_default(settings.admit_per_window(), admit_per_window_default);
-    const std::int64_t window_ms = std::int64_t{1000} * or_default(settings.window_seconds(), window_seconds_default);
-    const std::int64_t elapsed_ms = to_ms(now) - window_started_at_ms;
+    const std::uint64_t rate = room.pace().per_window;
+    const auto window_ms = room.pace().window_ms;
+    const auto elapsed_ms = to_ms(now) - room.head().window_started_at_ms();
     const bool running = elapsed_ms >= 0 && elapsed_ms < window_ms;
-    const std::uint64_t room = running ? rate - std::min<std::uint64_t>(rate, admitted_in_window) : rate;
-    if (position <= room) return 0;
-    const auto windows = static_cast<std::int64_t>((position - room + rate - 1) / rate);
+    const std::uint64_t space = running ? rate - std::min<std::uint64_t>(rate, room.head().admitted_in_window()) : rate;
+    if (position <= space) return 0;
+    const auto windows = static_cast<std::int64_t>((position - space + rate - 1) / rate);
     return (windows * window_ms - (running ? elapsed_ms : 0) + 999) / 1000;
   }
 
   [[nodiscard]] ticket_view view(const std::string& show_id, std::uint64_t number, time_point now) const {
-    const auto& held = tickets[number - 1];
+    const auto& t = room.at(number);
     ticket_view seen;
     seen.show_id = show_id;
-    seen.ticket_id = held.ticket_id;
-    seen.user_id = held.user_id;
+    seen.ticket_id = make_ticket_id(show_id, number);
+    seen.user_id = room.user_of(number);
     seen.number = number;
-    seen.joined_at_ms = held.joined_at_ms;
-    seen.total = waiting();
-    const auto* let_in = run_of(number);
-    if (held.left) {
-      seen.status = ticket_status::left;
-    } else if (let_in != nullptr) {
-      seen.status = to_ms(now) >= let_in->expires_at_ms ? ticket_status::expired : ticket_status::admitted;
-      seen.admitted_at_ms = let_in->at_ms;
-      seen.admission_expires_at_ms = let_in->expires_at_ms;
-    } else {
-      seen.ahead = waiting_before(number);
+    seen.status = status_of(room, number, now);
+    seen.total = room.waiting(t.lane);
+    if (t.lane < room.settings().lanes_size()) seen.lane = room.settings().lanes(t.lane).name();
+    seen.device = t.device;
+    seen.joined_at_ms = t.joined_at_ms;
+    if (seen.status == ticket_status::waiting) {
+      seen.ahead = room.ahead_of(number);
       seen.position = seen.ahead + 1;
-      seen.eta_p50_s = seconds_until(seen.position, now);
-      seen.eta_p90_s = seen.eta_p50_s + or_default(settings.window_seconds(), window_seconds_default);
+      if (!room.head().paused()) {
+        seen.eta_p50_s = seconds_until(seen.position, now);
+        seen.eta_p90_s = seen.eta_p50_s + room.pace().window_ms / 1000;
+      }
+    } else if (seen.status == ticket_status::admitted) {
+      seen.admitted_at_ms = room.run_of(number)->at_ms;
+      seen.admission_expires_at_ms = room.run_of(number)->expires_at_ms;
     }
     return seen;
   }
 
-  std::vector<ticket> tickets;  // by number, the first is 1
-  marks gone;                   // numbers that left
-  std::vector<run> runs;        // by number
-  std::unordered_map<std::string, std::uint64_t> by_user;  // the latest number
-  v1::QueueSettings settings;
-  std::uint64_t admitted = 0;
-  std::uint64_t left = 0;
-  std::int64_t window_started_at_ms = 0;
-  std::uint32_t admitted_in_window = 0;
+  [[nodiscard]] queue_totals totals(time_point now) const {
+    const auto& head = room.head();
+    const auto& pace = room.pace();
+    queue_totals seen;
+    seen.version = version;
+    seen.joined = room.joined();
+    seen.waiting = room.waiting();
+    seen.admitted = head.admitted();
+    seen.left = head.left();
+    seen.inside = room.inside(to_ms(now));
+    seen.admit_per_window = pace.per_window;
+    seen.window_seconds = static_cast<std::uint32_t>(pace.window_ms / 1000);
+    seen.admission_seconds = static_cast<std::uint32_t>(pace.admission_ms / 1000);
+    seen.grace_seconds = static_cast<std::uint32_t>(pace.grace_ms / 1000);
+    seen.max_active = pace.max_active;
+    seen.is_smooth = pace.is_smooth;
+    seen.is_drawn_by_lot = pace.is_drawn_by_lot;
+    seen.window_started_at_ms = head.window_started_at_ms();
+    seen.admitted_in_window = head.admitted_in_window();
+    seen.opens_at_ms = head.opens_at_ms();
+    seen.closes_at_ms = head.closes_at_ms();
+    seen.paused = head.paused();
+    seen.pause_reason = head.pause_reason();
+    seen.draining = head.draining();
+    seen.drain_reason = head.drain_reason();
+    seen.notice = head.notice();
+    seen.end = head.end();
+    seen.supply_known = head.supply_known();
+    seen.available = head.available();
+    seen.held = head.held();
+    seen.sold_out_tiers.assign(head.sold_out_tiers().begin(), head.sold_out_tiers().end());
+    for (std::size_t i = 0; i != room.lanes(); ++i) {
+      const auto at = static_cast<int>(i);
+      seen.lanes.push_back({at < room.settings().lanes_size() ? room.settings().lanes(at).name() : "", pace.weights[i], room.waiting(i)});
+    }
+    seen.settings = room.settings();
+    return seen;
+  }
 };
 
 queues::queues() = default;
 queues::~queues() = default;
 
-queues::line& queues::line_of(const std::string& show_id) {
-  auto& found = lines_[show_id];
-  if (!found) found = std::make_unique<line>();
-  return *found;
-}
-
 void queues::apply(const v1::Record& record) {
-  const bool concerned = std::any_of(record.events().begin(), record.events().end(),
-                                     [](const auto& event) { return event.has_queue(); });
+  const bool concerned = std::any_of(record.events().begin(), record.events().end(), [](const auto& event) { return event.has_queue(); });
   if (!concerned) return;
   const std::unique_lock lock(mutex_);
   for (const auto& event : record.events()) {
-    if (event.has_queue()) fold(event.stream().group(), event.queue());
+    if (!event.has_queue()) continue;
+    auto& found = lines_[event.stream().group()];
+    if (!found) found = std::make_unique<line>();
+    found->fold(event.queue());
+    found->note(event.queue());
+    changed_.insert(event.stream().group());
   }
 }
 
-void queues::fold(const std::string& show_id, const v1::QueueEvent& event) {
-  auto& queue = line_of(show_id);
-  switch (event.kind_case()) {
-    case v1::QueueEvent::kJoined: {
-      const auto& joined = event.joined();
-      queue.join(joined.number(), {joined.user_id(), joined.ticket_id(), joined.at_ms(), false});
-      changed_tickets_.emplace(show_id, joined.number());
-      if (joined.has_settings()) queue.settings = joined.settings();
-      if (joined.has_settings() || joined.number() == 1) changed_lines_.insert(show_id);
-      return;
-    }
-    case v1::QueueEvent::kLeft:
-      if (!queue.leave(event.left().number())) return;
-      changed_tickets_.emplace(show_id, event.left().number());
-      return;
-    case v1::QueueEvent::kAdmitted:
-      queue.admit(event.admitted());
-      fresh_runs_.emplace(show_id, queue.runs.size() - 1);
-      changed_lines_.insert(show_id);
-      return;
-    case v1::QueueEvent::kOpened:
-    case v1::QueueEvent::kRescheduled:
-    case v1::QueueEvent::kExpired:
-    case v1::QueueEvent::kSpent:
-    case v1::QueueEvent::kMoved:
-    case v1::QueueEvent::kVanished:
-    case v1::QueueEvent::kEvicted:
-    case v1::QueueEvent::kLaneAssigned:
-    case v1::QueueEvent::kChanged:
-    case v1::QueueEvent::kPaused:
-    case v1::QueueEvent::kResumed:
-    case v1::QueueEvent::kDrained:
-    case v1::QueueEvent::kNoticed:
-    case v1::QueueEvent::kEntriesClosed:
-    case v1::QueueEvent::kDrawHeld:
-    case v1::QueueEvent::kSupplyNoted:
-    case v1::QueueEvent::kClosed:
-    case v1::QueueEvent::kReopened:
-    case v1::QueueEvent::KIND_NOT_SET: return;
-  }
-}
-
-// Rows: "h/<show>" (settings, window, admitted so far), "r/<show>/<run>", "t/<show>/<number>".
 void queues::collect(row_writer& out) {
-  const std::shared_lock lock(mutex_);
-  for (const auto& id : changed_lines_) {
-    const auto& queue = *lines_.at(id);
-    v1::QueueState head;
-    *head.mutable_settings() = queue.settings;
-    head.set_window_started_at_ms(queue.window_started_at_ms);
-    head.set_admitted_in_window(queue.admitted_in_window);
-    std::string row;
-    put_number(row, queue.admitted);
-    out.put("h/" + id, row + head.SerializeAsString());
+  const std::unique_lock lock(mutex_);
+  for (const auto& id : std::exchange(changed_, {})) {
+    auto& line = *lines_.at(id);
+    line.bytes_since += line.fresh.size();
+    if (line.bytes_since < std::max(saved_bytes_min, line.saved_bytes / 2)) {
+      out.put("e/" + id + '/' + in_order(line.next_row++), line.fresh);
+    } else {
+      const auto saved = line.saved();
+      out.put("s/" + id, saved);
+      for (; line.first_row != line.next_row; ++line.first_row) out.erase("e/" + id + '/' + in_order(line.first_row));
+      line.saved_bytes = saved.size();
+      line.bytes_since = 0;
+    }
+    std::string{}.swap(line.fresh);
   }
-  for (const auto& [id, index] : fresh_runs_) {
-    const auto& run = lines_.at(id)->runs[index];
-    v1::AdmittedRun row;
-    row.set_through(run.through);
-    row.set_at_ms(run.at_ms);
-    row.set_expires_at_ms(run.expires_at_ms);
-    out.put("r/" + id + '/' + in_order(index), row.SerializeAsString());
-  }
-  for (const auto& [id, number] : changed_tickets_) {
-    const auto& ticket = lines_.at(id)->tickets[number - 1];
-    v1::QueueTicket row;
-    row.set_number(number);
-    row.set_user_id(ticket.user_id);
-    row.set_ticket_id(ticket.ticket_id);
-    row.set_joined_at_ms(ticket.joined_at_ms);
-    row.set_left(ticket.left);
-    out.put("t/" + id + '/' + in_order(number), row.SerializeAsString());
-  }
-  changed_lines_.clear();
-  fresh_runs_.clear();
-  changed_tickets_.clear();
 }
 
 result<void> queues::load(const store::database& db) {
-  return each_row(db, name(), "", [this](std::string_view key, std::string_view value) {
-    const std::unique_lock lock(mutex_);
-    load_row(key, value);
+  const std::unique_lock lock(mutex_);
+  const auto rooms = each_row(db, name(), "s/", [this](std::string_view key, std::string_view value) {
+    auto& made = lines_[std::string{key.substr(2)}];
+    made = std::make_unique<line>();
+    byte_reader in(value);
+    made->first_row = made->next_row = in.number();
+    made->version = in.number();
+    made->saved_bytes = value.size();
+    v1::QueueState state;
+    if (!state.ParseFromArray(in.rest().data(), static_cast<int>(in.rest().size()))) throw std::runtime_error("a queue's row cannot be parsed");
+    made->room.restore(state);
     return true;
   });
-}
-
-void queues::load_row(std::string_view key, std::string_view value) {
-  const std::string show_id(key.substr(2, key.find('/', 2) - 2));
-  auto& queue = line_of(show_id);
-  if (key.starts_with("h/")) {
-    byte_reader in(value);
-    queue.admitted = in.number();
-    const auto row = parsed<v1::QueueState>(in.rest());
-    queue.settings = row.settings();
-    queue.window_started_at_ms = row.window_started_at_ms();
-    queue.admitted_in_window = row.admitted_in_window();
-  } else if (key.starts_with("r/")) {
-    const auto row = parsed<v1::AdmittedRun>(value);
-    queue.runs.push_back({row.through(), row.at_ms(), row.expires_at_ms()});
-  } else if (key.starts_with("t/")) {
-    const auto row = parsed<v1::QueueTicket>(value);
-    queue.join(row.number(), {row.user_id(), row.ticket_id(), row.joined_at_ms(), false});
-    if (row.left()) queue.leave(row.number());
-  }
+  if (!rooms) return rooms;
+  return each_row(db, name(), "e/", [this](std::string_view key, std::string_view value) {
+    auto& found = lines_[std::string{key.substr(2, key.rfind('/') - 2)}];
+    if (!found) found = std::make_unique<line>();
+    found->replay(value);
+    ++found->next_row;
+    found->bytes_since += value.size();
+    return true;
+  });
 }
 
 void queues::clear() {
   const std::unique_lock lock(mutex_);
   lines_.clear();
-  changed_tickets_.clear();
-  fresh_runs_.clear();
-  changed_lines_.clear();
+  changed_.clear();
 }
 
 std::optional<ticket_view> queues::by_ticket(std::string_view ticket_id, time_point now) const {
@@ -312,37 +247,63 @@ std::optional<ticket_view> queues::by_ticket(std::string_view ticket_id, time_po
   const auto number = number_of_ticket(ticket_id);
   const std::shared_lock lock(mutex_);
   const auto found = lines_.find(show_id);
-  if (found == lines_.end() || number == 0 || number > found->second->tickets.size()) return std::nullopt;
-  if (found->second->tickets[number - 1].ticket_id != ticket_id) return std::nullopt;
+  if (found == lines_.end() || number == 0 || number > found->second->room.joined()) return std::nullopt;
+  if (make_ticket_id(show_id, number) != ticket_id) return std::nullopt;
   return found->second->view(found->first, number, now);
 }
 
 std::optional<ticket_view> queues::by_user(std::string_view show_id, std::string_view user_id, time_point now) const {
   const std::shared_lock lock(mutex_);
   const auto found = lines_.find(show_id);
-  if (found == lines_.end()) return std::nullopt;
-  const auto number = found->second->by_user.find(std::string(user_id));
-  if (number == found->second->by_user.end()) return std::nullopt;
-  return found->second->view(found->first, number->second, now);
+  const auto number = found == lines_.end() ? 0 : found->second->room.newest_of(user_id);
+  if (number == 0) return std::nullopt;
+  return found->second->view(found->first, number, now);
 }
 
-std::optional<queue_totals> queues::totals(std::string_view show_id) const {
+std::optional<queue_totals> queues::totals(std::string_view show_id, time_point now) const {
   const std::shared_lock lock(mutex_);
   const auto found = lines_.find(show_id);
   if (found == lines_.end()) return std::nullopt;
-  const auto& queue = *found->second;
-  queue_totals seen;
-  seen.joined = queue.tickets.size();
-  seen.waiting = queue.waiting();
-  seen.admitted = queue.admitted;
-  seen.left = queue.left;
-  seen.through = queue.through();
-  seen.admit_per_window = or_default(queue.settings.admit_per_window(), admit_per_window_default);
-  seen.window_seconds = or_default(queue.settings.window_seconds(), window_seconds_default);
-  seen.admission_seconds = or_default(queue.settings.admission_seconds(), admission_seconds_default);
-  seen.window_started_at_ms = queue.window_started_at_ms;
-  seen.admitted_in_window = queue.admitted_in_window;
-  return seen;
+  return found->second->totals(now);
+}
+
+std::vector<std::string> queues::shows() const {
+  std::vector<std::string> out;
+  const std::shared_lock lock(mutex_);
+  for (const auto& [id, line] : lines_) out.push_back(id);
+  return out;
+}
+
+std::vector<std::uint64_t> queues::waiting_among(std::string_view show_id, const std::vector<std::uint64_t>& numbers) const {
+  std::vector<std::uint64_t> out;
+  const std::shared_lock lock(mutex_);
+  const auto found = lines_.find(show_id);
+  if (found == lines_.end()) return out;
+  const auto& room = found->second->room;
+  std::copy_if(numbers.begin(), numbers.end(), std::back_inserter(out),
+               [&](auto n) { return n != 0 && n <= room.joined() && room.at(n).phase() == v1::TICKET_WAITING; });
+  return out;
+}
+
+std::optional<draw_view> queues::draw(std::string_view show_id) const {
+  const std::shared_lock lock(mutex_);
+  const auto found = lines_.find(show_id);
+  if (found == lines_.end()) return std::nullopt;
+  const auto& room = found->second->room;
+  const auto& head = room.head();
+  if (head.draw_secret().empty() || !room.pace().is_drawn_by_lot) return std::nullopt;
+  return draw_view{head.draw_secret(), head.entries_closed() ? room.entries() : 0, head.draw_root(),
+                   head.drawn(), head.entries_closed_at_ms(), head.drawn_at_ms()};
+}
+
+void queues::visit_drawn(std::string_view show_id, std::uint64_t from_number, std::size_t count,
+                         const std::function<void(const drawn_ticket&)>& visit) const {
+  const std::shared_lock lock(mutex_);
+  const auto found = lines_.find(show_id);
+  if (found == lines_.end()) return;
+  const auto& room = found->second->room;
+  for (auto n = std::max<std::uint64_t>(from_number, 1); n <= room.entries() && count != 0; ++n, --count)
+    visit({n, room.rank_of(n), room.user_of(n), room.at(n).joined_at_ms});
 }
 
 }  // namespace usher::projections

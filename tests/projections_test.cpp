@@ -224,7 +224,7 @@ std::string picture_of(const runner& r) {
     const auto t = r.views().queues.by_ticket(make_ticket_id(hall, n), from_ms(2000));
     text += ' ' + std::string(word_of(t->status)) + std::to_string(t->position) + t->user_id;
   }
-  text += std::to_string(r.views().queues.totals(hall)->admitted);
+  text += std::to_string(r.views().queues.totals(hall, from_ms(2000))->admitted);
   const auto funnel = r.views().funnels.find(hall);
   for (const auto n : {funnel.joined, funnel.admitted, funnel.left, funnel.held}) text += ' ' + std::to_string(n);
   const auto page = r.views().wallets.history(ann, "", 100).value();
@@ -620,7 +620,7 @@ TEST_CASE("a place in the queue is the people ahead, without those who left") {
   CHECK_FALSE(r.views().queues.by_user(hall, "usr_99", from_ms(2000)));
   CHECK_FALSE(r.views().queues.by_ticket(make_ticket_id(hall, 11), from_ms(0)));
   CHECK_FALSE(r.views().queues.by_ticket("nonsense", from_ms(0)));
-  const auto totals = *r.views().queues.totals(hall);
+  const auto totals = *r.views().queues.totals(hall, from_ms(2000));
   CHECK(totals.joined == 10);
   CHECK(totals.waiting == 5);
   CHECK(totals.admitted == 3);
