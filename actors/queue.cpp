@@ -3,6 +3,7 @@
 #include "actors/queue.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "actors/admission.hpp"
 #include "actors/queue_settings.hpp"
@@ -192,7 +193,7 @@ queue_decision spend(const waiting_room& room, const v1::SpendAdmission& c, std:
 queue_decision drop(const waiting_room& room, const v1::DropVanished& c, std::int64_t now_ms) {
   v1::QueueEvent e;
   auto* vanished = e.mutable_vanished();
-  for (const auto number : c.numbers())
+  for (const auto number : std::set<std::uint64_t>{c.numbers().begin(), c.numbers().end()})
     if (number != 0 && number <= room.joined() && room.at(number).phase() == v1::TICKET_WAITING) vanished->add_numbers(number);
   if (vanished->numbers_size() == 0) return unchanged<v1::QueueEvent>();
   vanished->set_at_ms(now_ms);
