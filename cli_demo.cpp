@@ -9,6 +9,7 @@
 #include "cluster/router.hpp"
 #include "events/json.hpp"
 #include "events/seating_plan.hpp"
+#include "http/secret.hpp"
 #include "node.hpp"
 #include "projections/runner.hpp"
 
@@ -65,6 +66,7 @@ result<void> open_show(node& n, const std::string& seed, v1::ShowPlan plan) {
   auto answer = answered->get_future();
   auto r = std::make_shared<actors::request>();
   r->to = show_ref(make_show_id(seed));
+  if (plan.has_queue()) r->command.mutable_show()->mutable_open()->set_draw_secret(http::fresh_secret());
   *r->command.mutable_show()->mutable_open()->mutable_plan() = std::move(plan);
   r->user_id = "usher";
   r->role = v1::ROLE_OPERATOR;

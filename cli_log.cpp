@@ -116,12 +116,15 @@ struct log_flags {
   [[nodiscard]] std::uint32_t end() const { return partition ? *partition + 1 : partition_count; }
 };
 
-/// What is printed is copied and sent around, and a hash can be attacked at leisure.
-v1::Record without_password(const v1::Record& record) {
+/// What is printed is copied and sent around. A hash can be attacked at leisure, and whoever knows the secret of a draw
+/// before it is held knows its order. Afterwards it stands in the event that tells everybody.
+v1::Record without_secrets(const v1::Record& record) {
   auto out = record;
+  if (out.command().show().has_open()) out.mutable_command()->mutable_show()->mutable_open()->clear_draw_secret();
   if (out.command().user().has_sign_up()) out.mutable_command()->mutable_user()->mutable_sign_up()->clear_password_hash();
   for (auto& event : *out.mutable_events()) {
     if (event.user().has_signed_up()) event.mutable_user()->mutable_signed_up()->clear_password_hash();
+    if (event.queue().has_opened()) event.mutable_queue()->mutable_opened()->clear_draw_secret();
   }
   return out;
 }
@@ -142,7 +145,7 @@ void print_record(const v1::Record& record, bool json) {
     return;
   }
   std::string text;
-  to_json(without_password(record), text);
+  to_json(without_secrets(record), text);
   std::cout << text << '\n';
 }
 
@@ -322,7 +325,7 @@ void add_log(CLI::App& app, int& code) {
                         ->check(CLI::Range(std::uint32_t{0}, partition_count - 1));
   auto* from = verb->add_option("--from", flags->from, "Index of the first record, within --partition")->capture_default_str()->needs(partition);
   auto* limit = verb->add_option("--limit", flags->limit, "Records at most; 0: all")->capture_default_str();
-  verb->add_flag("--json", flags->json, "One JSON object a line, without password hashes");
+  verb->add_flag("--json", flags->json, "One JSON object a line, without password hashes and the secrets of draws");
   verb->add_flag("--verify", flags->verify, "Check that the log is whole, in order and chained, and that nothing in it contradicts anything else; exit code 1 otherwise")->excludes(from)->excludes(limit);
   verb->footer("Examples:\n  usher log --data data --partition 17 --from 100 --limit 20 --json\n  usher log --data data --verify");
   verb->callback([flags, &code] { code = read_log(*flags); });

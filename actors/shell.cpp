@@ -179,6 +179,7 @@ void shell::accept(const request_ptr& r, entity_decision d) {
   audience tells;
   if (!parks) tells.from = r;
   tells.outcome = d.outcome;
+  if (ref_.kind() == v1::SHOW) tells.changed_show = ref_.group();
   if (parks) record.clear_idempotency_key();  // recorded with the outcome, when the process ends
   if (d.settles) {
     tells.parked = std::exchange(parked_, {});
@@ -354,7 +355,6 @@ void shell::add_snapshot(const entity& state, std::uint64_t version, audience& t
 /// Hands the record to the journal, with a snapshot where one is due. Called when this entity's own events, the last
 /// ones of the record, are folded into the state.
 void shell::hand_over(draft written, audience tells) {
-  if (ref_.kind() == v1::SHOW) tells.changed_show = ref_.group();
   if (snapshot_is_due(version_)) add_snapshot(*state_, version_, tells);
   auto done = [who = std::make_shared<audience>(std::move(tells)), &around = around_](std::optional<log_position> at) {
     if (!who->changed_show.empty()) around.show_changed(who->changed_show);

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <unordered_set>
 
+#include "actors/queue_settings.hpp"
 #include "actors/rules.hpp"
 #include "events/fold.hpp"
 #include "events/layout.hpp"
@@ -21,6 +22,7 @@ constexpr std::uint64_t stock_max = 1'000'000'000;
 constexpr std::int64_t price_max = 1'000'000'000'000;
 constexpr std::uint32_t extension_seconds_max = 86'400;
 constexpr std::size_t title_bytes_max = 500;
+constexpr std::size_t draw_secret_bytes = 32;
 
 using names = std::unordered_set<std::string_view>;
 
@@ -66,6 +68,8 @@ class plan_inspection : public inspection {
     check_extension(plan.extension_seconds());
     check_tiers();
     check_sections();
+    if (plan.has_queue())
+      for (auto& fault : faults_of(plan.queue(), "queue")) blame(fault.field(), fault.detail());
     if (seats_ > seats_max) blame("sections", "A show may have at most 200000 seats.");
     if (is_clean()) check_seat_names();
   }
@@ -222,13 +226,43 @@ v1::Outcome show_outcome(const v1::EntityRef& ref, std::uint64_t version) {
   return out;
 }
 
+errand opening_queue(const v1::EntityRef& ref, const v1::OpenShow& c) {
+  errand part;
+  part.to = queue_ref(ref.group());
+  auto* open = part.command.mutable_queue()->mutable_open();
+  *open->mutable_settings() = c.plan().queue();
+  open->set_opens_at_ms(c.plan().sale_opens_at_ms());
+  open->set_closes_at_ms(c.plan().sale_closes_at_ms());
+  open->set_draw_secret(c.draw_secret());
+  return part;
+}
+
+errand rescheduling_queue(const v1::EntityRef& ref, const v1::ShowPlan& after) {
+  errand part;
+  part.to = queue_ref(ref.group());
+  auto* reschedule = part.command.mutable_queue()->mutable_reschedule();
+  reschedule->set_opens_at_ms(after.sale_opens_at_ms());
+  reschedule->set_closes_at_ms(after.sale_closes_at_ms());
+  return part;
+}
+
+/// Whether the sale opens and closes as before.
+bool are_times_alike(const v1::ShowPlan& a, const v1::ShowPlan& b) {
+  return a.sale_opens_at_ms() == b.sale_opens_at_ms() && a.sale_closes_at_ms() == b.sale_closes_at_ms();
+}
+
 show_decision open(const v1::EntityRef& ref, const v1::ShowState& s, const v1::OpenShow& c, const context& ctx) {
   if (s.open()) return show_decision::rejected(v1::ALREADY_EXISTS, "There is a show with this id.");
   if (auto refused = plan_inspection{c.plan()}.refusal()) return std::move(*refused);
+  // A draw by a secret that can be guessed would be none.
+  if (c.plan().has_queue() && c.draw_secret().size() != draw_secret_bytes)
+    return show_decision::rejected(v1::INVALID_REQUEST, "A show with a queue needs a secret of 32 random bytes for its draw.");
   v1::ShowEvent e;
   *e.mutable_opened()->mutable_plan() = c.plan();
   e.mutable_opened()->set_at_ms(to_ms(ctx.now));
-  return show_decision::accepted(std::move(e), show_outcome(ref, s.version() + 1));
+  auto d = show_decision::accepted(std::move(e), show_outcome(ref, s.version() + 1));
+  if (c.plan().has_queue()) d.parts.push_back(opening_queue(ref, c));
+  return d;
 }
 
 show_decision change(const v1::EntityRef& ref, const v1::ShowState& s, const v1::ChangeShow& c, const context& ctx) {
@@ -238,7 +272,11 @@ show_decision change(const v1::EntityRef& ref, const v1::ShowState& s, const v1:
   v1::ShowEvent e;
   *e.mutable_changed()->mutable_change() = c.change();
   e.mutable_changed()->set_at_ms(to_ms(ctx.now));
-  return show_decision::accepted(std::move(e), show_outcome(ref, s.version() + 1));
+  auto after = s.plan();
+  fold(after, c.change());
+  auto d = show_decision::accepted(std::move(e), show_outcome(ref, s.version() + 1));
+  if (s.plan().has_queue() && !are_times_alike(s.plan(), after)) d.parts.push_back(rescheduling_queue(ref, after));
+  return d;
 }
 
 }  // namespace

@@ -9,8 +9,9 @@ namespace usher::actors {
 ///
 /// `open` checks the whole plan, because everything else of the show trusts it. `change` touches only the fields that are
 /// present; reservations that exist keep their terms. The caller compares `expected_version`, since versions are the
-/// shell's. A change to what is already so is accepted and records nothing.
-/// Rejects `open` with ALREADY_EXISTS and `change` with NOT_FOUND, then both with VALIDATION_FAILED, which names each bad
+/// shell's. A change to what is already so is accepted and records nothing. The queue of a show is a part of its opening,
+/// and of a change of the sale's times: one record for both. After that the queue owns its settings.
+/// Rejects `open` with ALREADY_EXISTS (and with INVALID_REQUEST where a queue comes without its secret), and `change` with NOT_FOUND, then both with VALIDATION_FAILED, which names each bad
 /// field by its JSON path (at most 100 of them).
 /// Cost: `open` is linear in the number of seats, of which there may be 200,000.
 struct show {

@@ -8,6 +8,7 @@
 #include "events/seating_plan.hpp"
 #include "http/bodies.hpp"
 #include "http/handlers.hpp"
+#include "http/secret.hpp"
 #include "projections/as_of.hpp"
 
 namespace usher::http {
@@ -59,6 +60,8 @@ reply open_show(engine& e, request_context& ctx) {
   auto plan = plan_of(ctx);
   const auto show_id = make_show_id(id_seed(ctx));
   auto r = make_request(ctx, show_ref(show_id));
+  // Only the log knows it until the draw is held. A retry brings another one, which nobody looks at.
+  if (plan.has_queue()) r->command.mutable_show()->mutable_open()->set_draw_secret(fresh_secret());
   *r->command.mutable_show()->mutable_open()->mutable_plan() = std::move(plan);
   const auto a = co_await ask(e, ctx, r);
   co_await seen(e, ctx, a);

@@ -32,8 +32,7 @@ struct descriptor {
 /// Written beside its place, synced and then linked there, so that a crash leaves a whole secret or none, and of two processes that
 /// start at once both use the first one's.
 std::optional<failure> make_secret(const std::filesystem::path& file) {
-  std::string bytes(secret_bytes, '\0');
-  randombytes_buf(bytes.data(), bytes.size());
+  const auto bytes = fresh_secret();
   const auto draft = file.string() + "." + std::to_string(::getpid());
   ::unlink(draft.c_str());
   const descriptor out{::open(draft.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600)};
@@ -79,6 +78,12 @@ std::string signature_of(std::string_view secret, std::string_view message, std:
 }
 
 }  // namespace
+
+std::string fresh_secret() {
+  std::string bytes(secret_bytes, '\0');
+  randombytes_buf(bytes.data(), bytes.size());
+  return bytes;
+}
 
 result<std::string> secret_from(const std::filesystem::path& file) {
   if (!std::filesystem::exists(file)) {

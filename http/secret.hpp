@@ -12,6 +12,9 @@ struct evp_mac_ctx_st;  // OpenSSL's EVP_MAC_CTX
 
 namespace usher::http {
 
+/// 32 random bytes.
+[[nodiscard]] std::string fresh_secret();
+
 /// The secret in a file; 32 random bytes, readable by the owner alone, are made where there is no file.
 /// @error invalid_argument  others can read the file, or it has fewer than 32 bytes
 /// @error io_failure        the file can't be read or made

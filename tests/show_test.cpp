@@ -1,5 +1,6 @@
 // A show is sold as its plan says, so a plan that can't be sold is not opened.
 
+#include "actors/queue_settings.hpp"
 #include "actors/show.hpp"
 #include "actors/terms.hpp"
 #include "tests/decide.hpp"
@@ -23,6 +24,14 @@ v1::ShowPlan a_plan() { return from_text<v1::ShowPlan>(plan_text); }
 v1::ShowCommand open_with(const v1::ShowPlan& plan) {
   v1::ShowCommand c;
   *c.mutable_open()->mutable_plan() = plan;
+  return c;
+}
+
+/// The good plan with a queue, and a secret for its draw.
+v1::ShowCommand open_with_queue(const std::string& settings, std::string secret = std::string(32, 's')) {
+  auto c = open_with(a_plan());
+  *c.mutable_open()->mutable_plan()->mutable_queue() = from_text<v1::QueueSettings>(settings);
+  c.mutable_open()->set_draw_secret(std::move(secret));
   return c;
 }
 
@@ -186,6 +195,63 @@ TEST_CASE("a change that would make the plan bad is refused") {
     CHECK(blamed(d.rejection) == fields);
   }
   CHECK(refused(no_show().when("change {}")) == v1::NOT_FOUND);
+}
+
+TEST_CASE("a show opens its queue with itself, and what will decide the draw stays between the two") {
+  auto s = no_show();
+  const auto d = s.when(open_with_queue("admit_per_window: 5 order: 'joining'"));
+  CHECK(accepted(d));
+  CHECK(parts_of(d) == lines{R"(queue/shw_x: queue { open { settings { admit_per_window: 5 order: "joining" } opens_at_ms: 100 )"
+                             R"(closes_at_ms: 200 draw_secret: "ssssssssssssssssssssssssssssssss" } })"});
+  CHECK(events_of(d).find("sss") == std::string::npos);
+  CHECK(to_text(d.outcome).find("sss") == std::string::npos);
+  CHECK(to_text(s.state()).find("sss") == std::string::npos);
+
+  auto without = no_show();
+  CHECK(without.when(open_with(a_plan())).parts.empty());
+  CHECK(refused(no_show().when(open_with_queue("", ""))) == v1::INVALID_REQUEST);
+  CHECK(refused(no_show().when(open_with_queue("", std::string(31, 's')))) == v1::INVALID_REQUEST);
+}
+
+TEST_CASE("the queue learns when the sale is opened or closed at another time, and of no other change") {
+  auto s = no_show();
+  REQUIRE(accepted(s.when(open_with_queue(""))));
+  CHECK(s.when("change { change { title: 'Tosca' ticket_limit: 2 } }").parts.empty());
+  CHECK(s.when("change { change { venue: 'Dome' sale_opens_at_ms: 100 sale_closes_at_ms: 200 } }").parts.empty());
+  CHECK(parts_of(s.when("change { change { sale_closes_at_ms: 300 } }")) ==
+        lines{"queue/shw_x: queue { reschedule { opens_at_ms: 100 closes_at_ms: 300 } }"});
+  CHECK(parts_of(s.when("change { change { sale_opens_at_ms: 0 sale_closes_at_ms: 0 } }")) == lines{"queue/shw_x: queue { reschedule { } }"});
+  CHECK(accepted_unchanged(s.when("change { change { sale_opens_at_ms: 0 sale_closes_at_ms: 0 } }")));
+  auto without = an_open_show();
+  CHECK(without.when("change { change { sale_closes_at_ms: 300 } }").parts.empty());
+}
+
+TEST_CASE("settings of a queue that can't work are named, field by field") {
+  const std::vector<std::pair<std::string, lines>> table{
+      {"", {}},
+      {"admit_per_window: 1000000 window_seconds: 3600 admission_seconds: 86400 grace_seconds: 86400 max_active: 4294967295", {}},
+      {"mode: 'smooth' order: 'joining' lanes { name: 'all' weight: 1 } lanes { name: 'members' weight: 1000 }", {}},
+      {"mode: 'window' order: 'random'", {}},
+      {"admit_per_window: 1000001", {"queue.admitPerWindow"}},
+      {"window_seconds: 3601 mode: 'steps'", {"queue.windowSeconds", "queue.mode"}},
+      {"admission_seconds: 86401 order: 'lottery'", {"queue.admissionSeconds", "queue.order"}},
+      {"grace_seconds: 86401", {"queue.graceSeconds"}},
+      {"lanes { weight: 1 } lanes { name: 'a' } lanes { name: 'b' weight: 1001 }", {"queue.lanes[0].name", "queue.lanes[1].weight", "queue.lanes[2].weight"}},
+      {"lanes { name: 'a' weight: 1 } lanes { name: 'a' weight: 1 }", {"queue.lanes[1].name"}},
+      {"lanes { name: 'a\\nb' weight: 1 } lanes { name: '" + std::string(101, 'x') + "' weight: 1 }", {"queue.lanes[0].name", "queue.lanes[1].name"}},
+  };
+  for (const auto& [settings, fields] : table) {
+    INFO(settings);
+    const auto d = no_show().when(open_with_queue(settings));
+    CHECK(refused(d) == (fields.empty() ? v1::OK : v1::VALIDATION_FAILED));
+    CHECK(blamed(d.rejection) == fields);
+  }
+  v1::QueueSettings many;
+  for (int i = 0; i != 16; ++i) *many.add_lanes() = from_text<v1::QueueLane>("name: 'lane " + std::to_string(i) + "' weight: 1");
+  CHECK(faults_of(many, "").empty());
+  *many.add_lanes() = from_text<v1::QueueLane>("name: 'one more' weight: 1");
+  REQUIRE(faults_of(many, "").size() == 1);
+  CHECK(faults_of(many, "")[0].field() == "lanes");
 }
 
 TEST_CASE("a show has no deadline and owes nobody anything, and an empty command is refused") {
