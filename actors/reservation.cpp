@@ -92,6 +92,7 @@ reservation_decision place(const v1::EntityRef& ref, const state& s, const v1::P
   placed->set_amount(*amount);
   placed->set_at_ms(to_ms(ctx.now));
   placed->set_hold_expires_at_ms(to_ms(ctx.now) + std::int64_t{c.hold_seconds()} * second_ms);
+  placed->set_queue_number(c.queue_number());
   auto outcome = reservation_outcome(ref, *placed, v1::PENDING);
   auto d = reservation_decision::accepted(std::move(e), std::move(outcome));
   d.parts = taking_parts(ref, c, c.ticket_limit(), false);

@@ -49,6 +49,18 @@ errand restoring_allowance(const v1::EntityRef& ref, const v1::ReservationState&
   return part;
 }
 
+/// Where a queue let the buyer in: that admission is used up.
+template <class Placed>
+void add_spending(std::vector<errand>& parts, const v1::EntityRef& ref, const Placed& p) {
+  if (p.queue_number() == 0) return;
+  auto& part = parts.emplace_back();
+  part.to = queue_ref(ref.group());
+  auto* spend = part.command.mutable_queue()->mutable_spend();
+  spend->set_user_id(p.user_id());
+  spend->set_number(p.queue_number());
+  spend->set_reservation_id(ref.name());
+}
+
 /// What was placed, in the client's order.
 template <class Placed, class Out>
 void list_places(const Placed& p, Out& out) {
@@ -79,6 +91,7 @@ std::vector<errand> taking_parts(const v1::EntityRef& ref, const Placed& p, std:
         take->set_capacity(item.capacity());
         take->set_sold(paid);
       });
+  if (paid) add_spending(parts, ref, p);
   return parts;
 }
 template std::vector<errand> taking_parts(const v1::EntityRef&, const v1::PlaceReservation&, std::uint32_t, bool);
@@ -92,6 +105,7 @@ std::vector<errand> selling_parts(const v1::EntityRef& ref, const v1::Reservatio
         stock.mutable_sell()->set_reservation_id(ref.name());
         stock.mutable_sell()->set_quantity(item.quantity());
       });
+  add_spending(parts, ref, s);
   return parts;
 }
 

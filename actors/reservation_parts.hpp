@@ -20,9 +20,9 @@ std::uint64_t quantity_of(const Placed& p) {
 }
 
 /// The parts of a decision stand in the fixed order in which a slip visits them: allowances by user, seats by name,
-/// stocks by name.
+/// stocks by name, and last the queue: it is the hottest, and what comes last never waits for others.
 
-/// @param paid  the money is there: seats and places are sold in the same step
+/// @param paid  the money is there: seats and places are sold in the same step, and the buyer's admission is spent
 template <class Placed>
 std::vector<errand> taking_parts(const v1::EntityRef&, const Placed&, std::uint32_t ticket_limit, bool paid);
 std::vector<errand> selling_parts(const v1::EntityRef&, const v1::ReservationState&);

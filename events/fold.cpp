@@ -16,6 +16,7 @@ void place(state& s, const v1::ReservationPlaced& e) {
   s.set_amount(e.amount());
   s.set_placed_at_ms(e.at_ms());
   s.set_hold_expires_at_ms(e.hold_expires_at_ms());
+  s.set_queue_number(e.queue_number());
 }
 
 /// Money of an earlier attempt may still be on its way back.

@@ -23,15 +23,17 @@ refusal to_the_queue(std::string detail) {
 }
 
 /// A show with a queue sells only to whoever it has admitted: the token must be for this person and this show.
-void check_admission(engine& e, const request_context& ctx, const std::string& show_id, const std::string& user_id) {
-  if (ctx.caller->role != role::user) return;
+/// @return the number of the ticket that lets the buyer in; 0 where a service or operator reserves, who needs none
+std::uint64_t check_admission(engine& e, const request_context& ctx, const std::string& show_id, const std::string& user_id) {
+  if (ctx.caller->role != role::user) return 0;
   const auto token = ctx.header("Queue-Token");
   const auto claims = token ? e.access.verify(*token, purpose::admission, e.clock.now()) : std::nullopt;
   if (!claims || claims->show_id != show_id || claims->user_id != user_id)
     throw to_the_queue("This show has a queue: POST /queue/token, wait to be admitted, and send the admission's token as Queue-Token.");
   const auto ticket = e.views.views().queues.by_ticket(claims->ticket_id, e.clock.now());
   if (!ticket || ticket->status != projections::ticket_status::admitted)
-    throw to_the_queue("The ticket of this admission has left the queue; join again.");
+    throw to_the_queue("This admission is used or over; join again.");
+  return ticket->number;
 }
 
 v1::PlaceReservation wish_of(const v1::ReserveBody& body) {
@@ -95,7 +97,7 @@ asio::awaitable<actors::answer> ask_for(engine& e, const request_context& ctx, c
   const auto terms = value_of(e.shows.find(show_id));
   if (!terms) throw refuse(v1::NOT_FOUND, "There is no such show.");
   const auto known = [&] { return is_known(e, ctx); };
-  if (terms->queue() && !known()) check_admission(e, ctx, show_id, wish.user_id());
+  const auto queue_number = terms->queue() && !known() ? check_admission(e, ctx, show_id, wish.user_id()) : 0;
   const bool chooses = body.has_best_available() && !known();
   const bool picks = wish.seats_size() > 0;
   if (picks && terms->forbids_orphans() && !known()) co_await check_orphans(e, *terms, show_id, wish);
@@ -105,6 +107,7 @@ asio::awaitable<actors::answer> ask_for(engine& e, const request_context& ctx, c
     auto priced = chooses ? wish : std::move(wish);
     if (auto rejection = actors::apply_terms(*terms, priced); rejection && !known()) throw refusal{std::move(*rejection)};
     auto r = make_request(ctx, reservation_ref(reservation_id));
+    priced.set_queue_number(queue_number);
     *r->command.mutable_reservation()->mutable_place() = std::move(priced);
     auto a = co_await e.ask.ask(r, wait_of(e, ctx));
     if (!a.rejection) co_return a;

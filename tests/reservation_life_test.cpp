@@ -290,6 +290,52 @@ TEST_CASE("money that comes late goes back where its seats are gone") {
   CHECK(w.reaction().empty());
 }
 
+// --- the admission that let its buyer in ------------------------------------------------------------------------------
+
+TEST_CASE("paying spends the admission of whoever came through the queue, once and however it is paid") {
+  auto admitted = place;
+  admitted.insert(admitted.rfind('}'), "queue_number: 7 ");
+  const std::string spends = R"(queue/shw_x: queue { spend { user_id: "usr_mia" number: 7 reservation_id: "rsv_x_1" } })";
+  const auto spent = [&](const decision<v1::ReservationEvent>& d) {
+    const auto parts = parts_of(d);
+    return std::count(parts.begin(), parts.end(), spends);
+  };
+  const auto last = [](const decision<v1::ReservationEvent>& d) { return parts_of(d).back(); };
+
+  auto w = after({});
+  const auto placed = w.when(admitted);
+  CHECK(placed.events[0].placed().queue_number() == 7);
+  CHECK(spent(placed) == 0);
+  CHECK(w.state().queue_number() == 7);
+  CHECK(w.when(pays).parts.empty());
+  const auto by_wallet = w.when(debited);
+  CHECK(spent(by_wallet) == 1);
+  CHECK(last(by_wallet) == spends);
+  REQUIRE(parked(w.when("cancel {}")));
+  CHECK(spent(w.when(refunded)) == 0);
+
+  const auto by_provider = after({admitted, asks_provider}).when(provider_paid);
+  CHECK(spent(by_provider) == 1);
+  CHECK(last(by_provider) == spends);
+  auto late = after({admitted, asks_provider});
+  CHECK(spent(late.pass(seconds{300}).when_woken()) == 0);
+  const auto seated = late.when(provider_paid);
+  CHECK(spent(seated) == 1);
+  CHECK(last(seated) == spends);
+}
+
+TEST_CASE("who needs no admission spends none, and a hold that ends unpaid spends none either") {
+  auto admitted = place;
+  admitted.insert(admitted.rfind('}'), "queue_number: 7 ");
+  const auto spends = [](const decision<v1::ReservationEvent>& d) {
+    const auto parts = parts_of(d);
+    return std::any_of(parts.begin(), parts.end(), [](const auto& part) { return part.starts_with("queue/"); });
+  };
+  CHECK_FALSE(spends(after({place, pays}).when(debited)));
+  CHECK_FALSE(spends(after({admitted}).when("release {}")));
+  CHECK_FALSE(spends(after({admitted}).pass(seconds{300}).when_woken()));
+}
+
 // --- what is paid for is held and sold in one step -------------------------------------------------------------------
 
 TEST_CASE("a free seat is sold at once to whoever has paid already, and a taken one is not") {
