@@ -92,6 +92,9 @@ http::server_settings server_settings_of(const v1::Configuration& config) {
   out.body_timeout = std::chrono::milliseconds{config.body_timeout_ms()};
   out.idle_timeout = std::chrono::milliseconds{config.idle_timeout_ms()};
   out.write_timeout = std::chrono::milliseconds{config.write_timeout_ms()};
+  out.limits.per_user = config.rate_limit_per_user();
+  out.limits.per_address = config.rate_limit_per_address();
+  out.limits.proxies_in_front = config.proxies_in_front();
   return out;
 }
 

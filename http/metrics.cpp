@@ -44,6 +44,12 @@ struct metrics::impl {
       prometheus::BuildGauge().Name("usher_http_connections").Help("Open connections").Register(registry);
   prometheus::Gauge& connections = open.Add({{"kind", "all"}});
   prometheus::Gauge& websockets = open.Add({{"kind", "websocket"}});
+  prometheus::Family<prometheus::Counter>& too_many = prometheus::BuildCounter()
+                                                          .Name("usher_http_rate_limited_total")
+                                                          .Help("Requests refused because their user or their address sent too many")
+                                                          .Register(registry);
+  prometheus::Counter& too_many_of_user = too_many.Add({{"by", "user"}});
+  prometheus::Counter& too_many_of_address = too_many.Add({{"by", "address"}});
   std::vector<std::unique_ptr<row_counters>> rows;  // the last one counts requests that match no row
 
   void add_row(prometheus::Labels labels) {
@@ -79,6 +85,10 @@ void metrics::answered(std::size_t route, unsigned status, std::chrono::nanoseco
   row.seconds->Observe(std::chrono::duration<double>(took).count());
 }
 
+void metrics::limited(std::string_view by) {
+  auto& counter = by == "user" ? impl_->too_many_of_user : impl_->too_many_of_address;
+  counter.Increment();
+}
 void metrics::connection_opened() { impl_->connections.Increment(); }
 void metrics::connection_closed() { impl_->connections.Decrement(); }
 void metrics::websocket_opened() { impl_->websockets.Increment(); }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace prometheus {
@@ -28,6 +29,7 @@ class metrics {
   /// `route` is the row's index; `no_route` where none was found.
   static constexpr std::size_t no_route = static_cast<std::size_t>(-1);
   void answered(std::size_t route, unsigned status, std::chrono::nanoseconds took);
+  void limited(std::string_view by);  ///< `user` or `address`: a request that came too early
   void connection_opened();
   void connection_closed();
   void websocket_opened();

@@ -97,7 +97,7 @@ response problem(const v1::Rejection& rejection, std::string_view request_id) {
   const auto kind = kind_of(rejection.code());
   auto out = written(kind, rejection, request_id);
   if (kind.status == 401) out.with("WWW-Authenticate", "Bearer");
-  if (kind.status == 429 || kind.status == 503) out.with("Retry-After", "1");
+  if (kind.status == 503) out.with("Retry-After", "1");
   return out;
 }
 

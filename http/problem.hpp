@@ -21,7 +21,7 @@ struct problem_kind {
 [[nodiscard]] problem_kind kind_of(v1::Code);
 
 /// The answer to a rejection: application/problem+json with type, title, status, detail, code, retryable, requestId,
-/// and `seats`, `faults` and `link` where the rejection names some. 401 carries WWW-Authenticate, what is retryable later Retry-After.
+/// and `seats`, `faults` and `link` where the rejection names some. 401 carries WWW-Authenticate, 503 Retry-After.
 [[nodiscard]] response problem(const v1::Rejection&, std::string_view request_id);
 [[nodiscard]] response problem(v1::Code, std::string_view detail, std::string_view request_id);
 

@@ -64,7 +64,6 @@ class request_context {
   std::string body;
   std::optional<principal> caller; ///< whoever the bearer token says; always there on a route that isn't public
   std::string request_id;          ///< the caller's Request-Id where it is well formed, else a new one
-  std::string remote_address;      ///< without the port
 
   /// A parameter of the path, decoded. The name must be in the route's pattern; a bug otherwise.
   [[nodiscard]] std::string_view path_param(std::string_view name) const;
@@ -128,6 +127,7 @@ struct route_options {
   std::size_t body_limit_bytes = 16 * 1024;  ///< more is answered with 413
   access who = access::user;
   bool raw_body = false;                     ///< any content type is accepted, not only application/json
+  bool counted = true;                       ///< counts towards the limits of requests a minute
 };
 
 /// A row of the table. Pattern: segments, each a word or `{name}`; the last may be `{name...}` and takes the rest, slashes too.

@@ -35,9 +35,9 @@ reply ready(engine& e, request_context&) {
 }  // namespace
 
 void add_node_routes(rows& table, engine& e) {
-  add(table, e, method::get, "/healthz", {.who = access::anyone}, [](request_context& c) { return health(c); });
-  add(table, e, method::get, "/readyz", {.who = access::anyone}, [&e](request_context& c) { return ready(e, c); });
-  add(table, e, method::get, "/metrics", {.who = access::anyone}, [&e](request_context&) -> reply {
+  add(table, e, method::get, "/healthz", {.who = access::anyone, .counted = false}, [](request_context& c) { return health(c); });
+  add(table, e, method::get, "/readyz", {.who = access::anyone, .counted = false}, [&e](request_context& c) { return ready(e, c); });
+  add(table, e, method::get, "/metrics", {.who = access::anyone, .counted = false}, [&e](request_context&) -> reply {
     co_return text("text/plain; version=0.0.4; charset=utf-8", e.metrics_text());
   });
   add(table, e, method::get, "/openapi.yaml", {.who = access::anyone}, [](request_context&) -> reply {

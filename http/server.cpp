@@ -115,7 +115,7 @@ asio::awaitable<void> stop_all(std::shared_ptr<server::core> core, std::chrono::
 }  // namespace
 
 server::core::core(asio::io_context& io, server_settings s, server_parts p)
-    : context{io}, settings{std::move(s)}, parts{p}, tick{tick_of(settings)}, request_id_seed{random_seed()},
+    : context{io}, settings{std::move(s)}, parts{p}, tick{tick_of(settings)}, limits{settings.limits}, request_id_seed{random_seed()},
       acceptor{asio::make_strand(io)}, sweep_timer{acceptor.get_executor()}, gone_timer{acceptor.get_executor()} {}
 
 void server::core::add(session& s) {

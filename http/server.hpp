@@ -13,6 +13,7 @@
 #include "events/vocabulary.hpp"
 #include "http/auth.hpp"
 #include "http/metrics.hpp"
+#include "http/rate_limit.hpp"
 #include "http/router.hpp"
 #include "http/websocket.hpp"
 
@@ -28,6 +29,7 @@ struct server_settings {
   std::chrono::milliseconds idle_timeout{75'000};    ///< between two requests
   std::chrono::milliseconds write_timeout{30'000};   ///< for one answer
   websocket_settings websocket;
+  rate_limit_settings limits;
 };
 
 /// What a server needs of the rest of the node. All of it outlives the server and the io_context.

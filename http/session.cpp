@@ -102,7 +102,10 @@ class session final : public std::enable_shared_from_this<session> {
 
   void show_request(request_parser&);
   plan judge(const request_parser&, bool well_formed);
-  std::optional<response> refuse_caller(const route&);
+  void recognise_caller();
+  std::optional<response> refuse_crowd();
+  std::optional<response> refuse_caller(const route&) const;
+  std::optional<response> refuse_upgrade(bool speaks_ours) const;
   bool wants_upgrade() const;
   response refusal(v1::Code code, std::string_view detail) const { return problem(code, detail, context_.request_id); }
   std::string_view date();
@@ -120,6 +123,7 @@ class session final : public std::enable_shared_from_this<session> {
   std::string remote_address_;
   std::string token_;                             // the last one, and whom it named, since a connection hardly ever brings another
   std::optional<principal> caller_;
+  rate_limits::verdict limits_;                   // on the request under way
   std::string out_;
   std::string date_;
   std::int64_t date_of_second_ = -1;
@@ -178,6 +182,7 @@ asio::awaitable<void> session::run() {
 
 asio::awaitable<bool> session::serve_one() {
   context_.clear();
+  limits_ = {};
   if (context_.body.capacity() > kept_body_bytes_max) context_.body = {};
   request_parser parser{kept_, context_, core_->settings.header_bytes_max};
   if (const auto failed = co_await read_header(parser)) {
@@ -358,7 +363,6 @@ asio::awaitable<bool> session::stream(const plan& plan, request_parser& parser) 
 
 void session::show_request(request_parser& parser) {
   parser.show_header();
-  context_.remote_address = remote_address_;
   const auto given = context_.header("Request-Id");
   if (given && is_request_id(*given)) {
     context_.request_id = *given;
@@ -378,14 +382,17 @@ session::plan session::judge(const request_parser& parser, bool well_formed) {
     return out;
   }
   auto match = core_->parts.routes.find(context_);
-  if (match.found == nullptr) {
+  out.found = match.found;
+  if (out.found != nullptr) out.index = match.index;
+  recognise_caller();
+  if (out.found == nullptr || out.found->options.counted) out.refusal = refuse_crowd();
+  if (out.refusal) return out;
+  if (out.found == nullptr) {
     out.refusal = match.allow.empty() ? refusal(v1::NOT_FOUND, "There is nothing under this path.")
                                       : refusal(v1::METHOD_NOT_ALLOWED, "This path has " + match.allow + ".");
     if (!match.allow.empty()) out.refusal->with("Allow", std::move(match.allow));
     return out;
   }
-  out.found = match.found;
-  out.index = match.index;
   out.refusal = refuse_caller(*match.found);
   if (out.refusal) return out;
   if (std::holds_alternative<streaming_handler>(match.found->handler)) {
@@ -404,15 +411,31 @@ session::plan session::judge(const request_parser& parser, bool well_formed) {
   return out;
 }
 
-std::optional<response> session::refuse_caller(const route& row) {
-  if (const auto token = context_.header("Authorization")) {
-    const auto now = core_->parts.clock.now();
-    if (*token != token_ || !caller_ || now >= caller_->expires_at) {
-      caller_ = core_->parts.tokens.caller(*token, now);
-      token_ = *token;
-    }
-    context_.caller = caller_;
+void session::recognise_caller() {
+  const auto token = context_.header("Authorization");
+  if (!token) return;
+  const auto now = core_->parts.clock.now();
+  if (*token != token_ || !caller_ || now >= caller_->expires_at) {
+    caller_ = core_->parts.tokens.caller(*token, now);
+    token_ = *token;
   }
+  context_.caller = caller_;
+}
+
+/// Counts the request, before anything is done for it. What services and operators ask counts for nobody.
+std::optional<response> session::refuse_crowd() {
+  if (!core_->limits.any() || (context_.caller && context_.caller->role != role::user)) return std::nullopt;
+  const auto user_id = context_.caller ? std::string_view{context_.caller->user_id} : std::string_view{};
+  limits_ = core_->limits.judge(user_id, remote_address_, context_.headers, core_->parts.clock.now());
+  if (limits_.refused_by.empty()) return std::nullopt;
+  core_->parts.metrics.limited(limits_.refused_by);
+  auto out = refusal(v1::RATE_LIMITED, fmt::format("This {} may send {} requests a minute. Come back in {} s.", limits_.refused_by,
+                                                   limits_.quota, limits_.retry_in.count()));
+  out.with("Retry-After", std::to_string(limits_.retry_in.count()));
+  return out;
+}
+
+std::optional<response> session::refuse_caller(const route& row) const {
   if (row.options.who == access::anyone) return std::nullopt;
   if (!context_.caller) return refusal(v1::UNAUTHENTICATED, "Send a valid token as Authorization: Bearer.");
   if (!may(*context_.caller, row.options.who)) return refusal(v1::FORBIDDEN, "The role of this token isn't allowed to do this.");
@@ -489,6 +512,10 @@ void session::write_head(const response& answer, std::optional<std::size_t> size
   }
   out_.append("Date: ").append(date()).append("\r\n");
   if (!context_.request_id.empty()) out_.append("Request-Id: ").append(context_.request_id).append("\r\n");
+  if (!limits_.policy.empty()) {
+    append_header(out_, "RateLimit-Policy", limits_.policy);
+    append_header(out_, "RateLimit", limits_.state);
+  }
   for (const auto& [name, value] : answer.headers) append_header(out_, name, value);
   if (!keep_alive) {
     out_.append("Connection: close\r\n");
@@ -564,18 +591,19 @@ std::optional<bool> offers_subprotocol(const request_context& context, std::stri
 
 }  // namespace
 
+std::optional<response> session::refuse_upgrade(bool speaks_ours) const {
+  if (core_->stopping) return refusal(v1::SHUTTING_DOWN, "This node is stopping.");
+  if (context_.header("Authorization") && !context_.caller) return refusal(v1::UNAUTHENTICATED, "The token isn't valid.");
+  if (!speaks_ours) return refusal(v1::INVALID_REQUEST, "Offer the subprotocol usher.v1.");
+  if (buffer_.size() > 0) return refusal(v1::INVALID_REQUEST, "Nothing may be sent before the upgrade is answered.");
+  return std::nullopt;
+}
+
 asio::awaitable<void> session::upgrade() {
-  const auto token = context_.header("Authorization");
-  if (token) context_.caller = core_->parts.tokens.caller(*token, core_->parts.clock.now());
+  recognise_caller();
   const auto offered = offers_subprotocol(context_, core_->settings.websocket.subprotocol);
-  std::optional<response> no;
-  if (core_->stopping) {
-    no = refusal(v1::SHUTTING_DOWN, "This node is stopping.");
-  } else if (token && !context_.caller) {
-    no = refusal(v1::UNAUTHENTICATED, "The token isn't valid.");
-  } else if (!offered || buffer_.size() > 0) {
-    no = refusal(v1::INVALID_REQUEST, offered ? "Nothing may be sent before the upgrade is answered." : "Offer the subprotocol usher.v1.");
-  }
+  auto no = refuse_crowd();
+  if (!no) no = refuse_upgrade(offered.has_value());
   if (no) {
     if (co_await write(*no, false, false)) co_await linger();
     co_return;

@@ -38,6 +38,7 @@ struct server::core {
   const server_settings settings;
   const server_parts parts;
   const std::chrono::milliseconds tick;          // between two sweeps
+  rate_limits limits;
   const std::uint64_t request_id_seed;
   std::atomic<std::uint64_t> request_ids{0};
   std::atomic<std::uint64_t> connection_ids{0};
