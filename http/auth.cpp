@@ -107,6 +107,24 @@ std::optional<time_point> time_at(const boost::json::object& from, std::string_v
   return time_point{std::chrono::seconds{static_cast<std::int64_t>(seconds)}};
 }
 
+/// What is kept of a login, in events too: never change it. Never 0.
+std::uint32_t device_of(std::string_view session) {
+  std::array<unsigned char, crypto_generichash_BYTES_MIN> hash;
+  crypto_generichash(hash.data(), hash.size(), reinterpret_cast<const unsigned char*>(session.data()), session.size(), nullptr, 0);
+  const auto out = std::uint32_t{hash[0]} | std::uint32_t{hash[1]} << 8 | std::uint32_t{hash[2]} << 16 | std::uint32_t{hash[3]} << 24;
+  return out != 0 ? out : 1;
+}
+
+/// A 32-bit number; 0 where it is absent.
+std::optional<std::uint32_t> number_at(const boost::json::object& from, std::string_view name) {
+  const auto* value = from.if_contains(name);
+  if (value == nullptr) return 0;
+  boost::json::error_code failed;
+  const auto number = value->to_number<std::uint32_t>(failed);
+  if (failed) return std::nullopt;
+  return number;
+}
+
 /// `from` as claims of the wanted purpose; nullopt where something is missing or meant for another.
 std::optional<claims> claims_in(const boost::json::object& from, purpose wanted) {
   claims out;
@@ -121,7 +139,15 @@ std::optional<claims> claims_in(const boost::json::object& from, purpose wanted)
   out.expires_at = *expires_at;
   out.show_id = text_at(from, "show");
   out.ticket_id = text_at(from, "ticket");
-  if (wanted != purpose::access && (out.show_id.empty() || out.ticket_id.empty())) return std::nullopt;
+  if (wanted == purpose::access) {
+    // An outside issuer that tells no logins apart tells its tokens apart.
+    out.session = text_at(from, from.contains("sid") ? "sid" : "jti");
+    if (out.role == role::user && !out.session.empty()) out.device = device_of(out.session);
+    return out;
+  }
+  const auto device = number_at(from, "dev");
+  if (out.show_id.empty() || out.ticket_id.empty() || !device) return std::nullopt;
+  out.device = *device;
   return out;
 }
 
@@ -244,14 +270,22 @@ result<std::unique_ptr<tokens>> tokens::open(const auth_settings& settings) {
       new impl{hmac{*secret}, std::move(outside), algorithm, settings.issuer_name, verified_tokens{settings.cache_entries}}}}};
 }
 
+std::string tokens::new_session() {
+  std::string bits(8, '\0');
+  randombytes_buf(bits.data(), bits.size());
+  return to_base64url(bits);
+}
+
 std::string tokens::issue(const claims& what) const {
   std::string payload;
   json_writer json{payload};
   json.begin_object().member("sub", what.user_id).member("typ", word_of(what.purpose));
   if (what.purpose == purpose::access) {
     json.member("role", word_of(what.role));
+    if (!what.session.empty()) json.member("sid", what.session);
   } else {
     json.member("show", what.show_id).member("ticket", what.ticket_id);
+    if (what.device != 0) json.member("dev", what.device);
   }
   json.member("exp", std::chrono::floor<std::chrono::seconds>(what.expires_at).time_since_epoch().count()).end_object();
   static const auto head = to_base64url(R"({"alg":"HS256","typ":"JWT"})") + '.';
@@ -282,7 +316,7 @@ std::optional<principal> tokens::caller(std::string_view authorization, time_poi
   while (token.starts_with(' ')) token.remove_prefix(1);
   auto found = verify(token, purpose::access, now);
   if (!found) return std::nullopt;
-  return principal{std::move(found->user_id), found->role, found->expires_at};
+  return principal{std::move(found->user_id), found->role, found->expires_at, found->device};
 }
 
 }  // namespace usher::http

@@ -32,6 +32,8 @@ struct claims {
   std::string show_id;                 ///< queue and admission tokens
   std::string ticket_id;               ///< queue and admission tokens
   time_point expires_at;               ///< valid while now < expires_at; whole seconds, rounded down when issued
+  std::string session;                 ///< access tokens: the login that it comes from; empty: none, as for a program
+  std::uint32_t device = 0;            ///< see `principal`; issued in queue and admission tokens, in access tokens it follows from `session`
 };
 
 /// Whoever calls, as an access token says.
@@ -39,12 +41,16 @@ struct principal {
   std::string user_id;
   http::role role = http::role::user;
   time_point expires_at;
+  std::uint32_t device = 0;  ///< a hash of the login that the token comes from, the same after any restart; 0: none, and for a service or an operator
 
   /// Whether this caller may act for that user: itself, or any user where the role is service or operator.
   [[nodiscard]] bool may_act_for(std::string_view other_user_id) const {
     return role != http::role::user || user_id == other_user_id;
   }
 };
+
+/// Whether a device may use what belongs to another: where they are the same one, or either is none.
+constexpr bool same_device(std::uint32_t a, std::uint32_t b) { return a == 0 || b == 0 || a == b; }
 
 struct auth_settings {
   std::filesystem::path secret_file;                        ///< made at the first start, mode 0600
@@ -64,6 +70,9 @@ class tokens {
   /// @error io_failure        a file can't be read or made
   static result<std::unique_ptr<tokens>> open(const auth_settings&);
   ~tokens();
+
+  /// A new name for a login: 64 random bits.
+  [[nodiscard]] static std::string new_session();
 
   /// A signed token. Cost: one HMAC.
   [[nodiscard]] std::string issue(const claims&) const;

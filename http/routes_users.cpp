@@ -6,9 +6,8 @@
 namespace usher::http {
 namespace {
 
-/// The token follows from the user and the time of signing up, so that a repeated request gets the same body.
-std::string token_for(const engine& e, const std::string& user_id, time_point from) {
-  return e.access.issue({purpose::access, user_id, role::user, {}, {}, from + e.settings.access_token_lifetime});
+std::string token_for(const engine& e, const std::string& user_id, time_point from, std::string session) {
+  return e.access.issue({purpose::access, user_id, role::user, {}, {}, from + e.settings.access_token_lifetime, std::move(session)});
 }
 
 reply sign_up(engine& e, request_context& ctx) {
@@ -28,9 +27,11 @@ reply sign_up(engine& e, request_context& ctx) {
     if (!right) throw refuse(v1::BUSY, "Too many passwords are being checked.");
     if (!*right) throw refuse(v1::IDEMPOTENCY_KEY_REUSED, "This Idempotency-Key came with another password before.");
   }
+  // The token, its login too, follows from the user and the time of signing up, so that a repeated request gets the same body.
+  const auto signed_up_ms = user ? user->signed_up_at_ms : to_ms(e.clock.now());
   std::string out;
   json_writer{out}.begin_object().member("userId", user_id)
-      .member("token", token_for(e, user_id, from_ms(user ? user->signed_up_at_ms : to_ms(e.clock.now())))).end_object();
+      .member("token", token_for(e, user_id, from_ms(signed_up_ms), user_id + '/' + std::to_string(signed_up_ms))).end_object();
   co_return answered(201, a, std::move(out)).with("Location", "/users/" + user_id);
 }
 
@@ -49,7 +50,7 @@ reply log_in(engine& e, request_context& ctx) {
   if (!*right) throw refuse(v1::UNAUTHENTICATED, "No user with this password.");
   const auto now = e.clock.now();
   std::string out;
-  json_writer{out}.begin_object().member("userId", user_id).member("token", token_for(e, user_id, now))
+  json_writer{out}.begin_object().member("userId", user_id).member("token", token_for(e, user_id, now, tokens::new_session()))
       .member("expiresAt", now + e.settings.access_token_lifetime).end_object();
   co_return json_response(200, std::move(out));
 }
