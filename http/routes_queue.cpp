@@ -18,14 +18,14 @@ const std::string& show_named(const v1::JoinBody& b) {
 /// A ticket's token outlives any sensible wait; what it is worth is decided by the queue.
 constexpr std::chrono::hours ticket_token_lifetime{48};
 
-std::string body_of_ticket(engine& e, const projections::ticket_view& t) {
+std::string body_of_ticket(const engine& e, const projections::ticket_view& t) {
   std::string out;
   json_writer json{out};
   const auto expires = from_ms(t.joined_at_ms) + ticket_token_lifetime;
   json.begin_object()
       .member("token", e.access.issue({purpose::queue, t.user_id, role::user, t.show_id, t.ticket_id, expires}))
-      .member("ticketId", t.ticket_id).member("showId", t.show_id).member("number", t.number).member("expiresAt", expires);
-  write_ticket_status(json, e, t);
+      .member("ticketId", t.ticket_id).member("showId", t.show_id).member("expiresAt", expires);
+  write_place(json, e.access, t, room_members(e.views.views().queues.totals(t.show_id).value_or(projections::queue_totals{})));
   json.end_object();
   return out;
 }
@@ -112,17 +112,6 @@ reply stream(engine& e, request_context& ctx, exchange& peer) {
 }
 
 }  // namespace
-
-void write_ticket_status(json_writer& json, const engine& e, const projections::ticket_view& t) {
-  const bool admitted = t.status == projections::ticket_status::admitted;
-  json.member("status", word_of(t.status)).member("position", t.position).member("ahead", t.ahead).member("total", t.total);
-  json.key("eta").begin_object().member("p50", t.eta_p50_s).member("p90", t.eta_p90_s).end_object();
-  if (!admitted) return;
-  const auto expires = from_ms(t.admission_expires_at_ms);
-  json.key("admission").begin_object()
-      .member("token", e.access.issue({purpose::admission, t.user_id, role::user, t.show_id, t.ticket_id, expires}))
-      .member("expiresAt", expires).end_object();
-}
 
 void add_queue_routes(rows& table, engine& e) {
   add(table, e, method::post, "/queue/token", {}, [&e](request_context& c) { return join(e, c); });

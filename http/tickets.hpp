@@ -1,11 +1,24 @@
 #pragma once
-// What a person in a queue is told, over HTTP and over the WebSocket alike.
+// What a person in a queue is told, alike over the WebSocket, as server-sent events and by polling.
 
-#include "http/handlers.hpp"
+#include <string>
+#include <string_view>
+
+#include "events/json.hpp"
+#include "http/auth.hpp"
+#include "projections/queues.hpp"
 
 namespace usher::http {
 
-/// The members status, position, ahead, total, eta and, once admitted, admission with its token.
-void write_ticket_status(json_writer&, const engine&, const projections::ticket_view&);
+/// What is the same for everybody in the waiting room, as the members of an object: the pace, a pause and its reason, the
+/// notice, what is sold out, how it ended. All of them are always there, so that each message says what is true now.
+std::string room_members(const projections::queue_totals&);
+
+/// How many wait, as members: `total` in all, and by lane where there are several.
+std::string total_members(const projections::queue_totals&);
+
+/// The members number, status, position, ahead, total, lane (where there are several), eta, those of the room and, once
+/// admitted, the admission with its token. Position and ahead are null before the draw, eta where nobody can tell.
+void write_place(json_writer&, const tokens&, const projections::ticket_view&, std::string_view room_members);
 
 }  // namespace usher::http
