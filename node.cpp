@@ -25,6 +25,7 @@
 
 #include "actors/registry.hpp"
 #include "actors/show_directory.hpp"
+#include "cluster/presence.hpp"
 #include "cluster/reactor.hpp"
 #include "cluster/router.hpp"
 #include "http/bridge.hpp"
@@ -154,6 +155,7 @@ struct node::impl {
   caf::actor reactor;
   std::unique_ptr<caf::actor_system> system;
 
+  std::unique_ptr<cluster::presence> presence;
   std::unique_ptr<http::passwords> secrets;
   std::unique_ptr<http::engine> engine;
   std::unique_ptr<http::router> routes;
@@ -263,9 +265,10 @@ void node::impl::make_http() {
   io = std::make_unique<boost::asio::io_context>(static_cast<int>(threads_of(config.io_threads())));
   io_work.emplace(io->get_executor());
   bridge = std::make_unique<http::bridge>(*io, *router);
+  presence = std::make_unique<cluster::presence>(runner.views().queues, clock, [this](const actors::request_ptr& r) { router->send(r); });
   secrets = std::make_unique<http::passwords>(http::password_settings{});
   engine = std::unique_ptr<http::engine>(
-      new http::engine{*bridge, runner, *shows, *access, *secrets, providers, clock, engine_settings_of(config), index, *db, {}});
+      new http::engine{*bridge, runner, *shows, *access, *secrets, providers, clock, engine_settings_of(config), index, *db, *presence, {}});
   routes = std::make_unique<http::router>(routes_of(*engine, config));
   metrics = std::make_unique<http::metrics>(*routes);
   watch();
@@ -375,6 +378,7 @@ void node::impl::keep_house() {
       next_look = now + look_every;
     }
     look_after_views();
+    presence->sweep();
     if (auto flushed = index.flush(*db); !flushed) return fail(flushed.error());
   }
 }

@@ -6,6 +6,7 @@
 #include <atomic>
 
 #include "actors/show_directory.hpp"
+#include "cluster/presence.hpp"
 #include "http/auth.hpp"
 #include "http/bridge.hpp"
 #include "http/passwords.hpp"
@@ -38,6 +39,7 @@ struct engine {
   engine_settings settings;
   const store::engine_index& index;                       ///< which idempotency keys are known
   const store::database& log;                             ///< for what is read of the past
+  cluster::presence& presence;                            ///< of those who wait in queues
   std::function<std::string()> metrics_text;              ///< the Prometheus exposition
   socket_handler* feeds = nullptr;                        ///< set before the server listens
   std::atomic<bool> stopping{false};                      ///< /readyz says no from now on

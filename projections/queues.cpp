@@ -267,21 +267,11 @@ std::optional<queue_totals> queues::totals(std::string_view show_id, time_point 
   return found->second->totals(now);
 }
 
-std::vector<std::string> queues::shows() const {
+std::vector<std::string> queues::with_waiting() const {
   std::vector<std::string> out;
   const std::shared_lock lock(mutex_);
-  for (const auto& [id, line] : lines_) out.push_back(id);
-  return out;
-}
-
-std::vector<std::uint64_t> queues::waiting_among(std::string_view show_id, const std::vector<std::uint64_t>& numbers) const {
-  std::vector<std::uint64_t> out;
-  const std::shared_lock lock(mutex_);
-  const auto found = lines_.find(show_id);
-  if (found == lines_.end()) return out;
-  const auto& room = found->second->room;
-  std::copy_if(numbers.begin(), numbers.end(), std::back_inserter(out),
-               [&](auto n) { return n != 0 && n <= room.joined() && room.at(n).phase() == v1::TICKET_WAITING; });
+  for (const auto& [id, line] : lines_)
+    if (line->room.waiting() != 0) out.push_back(id);
   return out;
 }
 

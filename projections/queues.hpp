@@ -118,10 +118,8 @@ class queues final : public projection {
   [[nodiscard]] std::optional<ticket_view> by_user(std::string_view show_id, std::string_view user_id, time_point now) const;
   /// @return nullopt where the show has no queue
   [[nodiscard]] std::optional<queue_totals> totals(std::string_view show_id, time_point now) const;
-  /// The shows that have a queue.
-  [[nodiscard]] std::vector<std::string> shows() const;
-  /// Those of these numbers that wait, in their order.
-  [[nodiscard]] std::vector<std::uint64_t> waiting_among(std::string_view show_id, const std::vector<std::uint64_t>& numbers) const;
+  /// Shows where somebody waits, by id.
+  [[nodiscard]] std::vector<std::string> with_waiting() const;
 
   /// @return nullopt where nobody is drawn by lot
   [[nodiscard]] std::optional<draw_view> draw(std::string_view show_id) const;

@@ -41,9 +41,10 @@ class route_table {
   caf::actor_system system_{settings_};
   actors::registry entities_{system_};
   cluster::router router_{entities_};
+  cluster::presence presence_{views_.views().queues, clock_, {}};
   boost::asio::io_context io_;
   http::bridge bridge_{io_, router_};
-  http::engine engine_{bridge_, views_, shows_, *access_, secrets_, providers_, clock_, {}, index_, *db_, {}};
+  http::engine engine_{bridge_, views_, shows_, *access_, secrets_, providers_, clock_, {}, index_, *db_, presence_, {}};
 };
 
 }  // namespace usher::tests
