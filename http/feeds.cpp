@@ -36,10 +36,11 @@ text_ptr pong_text() { return std::make_shared<const std::string>(R"({"op":"pong
 
 }  // namespace
 
-feeds::feeds(engine& e, boost::asio::io_context& io) : feeds(e.views, e.access, e.clock, io) {}
+feeds::feeds(engine& e, boost::asio::io_context& io) : feeds(e.views, e.access, e.clock, e.presence, io) {}
 
-feeds::feeds(const projections::runner& views, tokens& access, const wall_clock& clock, boost::asio::io_context& io)
-    : impl_(std::make_shared<impl>(views, access, clock, io)) {
+feeds::feeds(const projections::runner& views, tokens& access, const wall_clock& clock, cluster::presence& presence,
+             boost::asio::io_context& io)
+    : impl_(std::make_shared<impl>(views, access, clock, presence, io)) {
   impl_->arm();
 }
 
@@ -112,7 +113,8 @@ void feeds::applied(const v1::Record& record) {
   for (const auto& event : record.events()) {
     const auto& stream = event.stream();
     if (event.has_seat() || event.has_stock()) impl_->note(seats, stream.group());
-    if (event.has_queue()) impl_->note(queue, stream.group());
+    if (event.has_queue()) impl_->note_room(stream.group());
+    if (event.has_queue() && !event.queue().has_joined()) impl_->note(queue, stream.group());  // who joins moves nobody
     if (event.has_reservation()) impl_->note(reservation, stream.name());
   }
 }
@@ -123,6 +125,12 @@ void feeds::impl::note(channel_kind of, const std::string& topic_id) {
   if (readers_count[of].load() == 0) return;
   const std::lock_guard lock(dirty_mutex);
   dirty[of].insert(topic_id);
+}
+
+void feeds::impl::note_room(const std::string& show_id) {
+  if (readers_count[queue].load() == 0) return;
+  const std::lock_guard lock(dirty_mutex);
+  dirty_rooms.insert(show_id);
 }
 
 void feeds::impl::arm() {
@@ -189,6 +197,7 @@ reader* feeds::impl::add(const connection_ptr& to, const channel& wanted) {
     }
     channels.push_back(wanted);
     ++readers_count[wanted.of];
+    if (wanted.of == queue) presence.hold(wanted.id);
   }
   auto& one = watched[wanted.of][wanted.topic()].readers[key_of(wanted, *to)];
   one.to = to;
@@ -199,6 +208,7 @@ void feeds::impl::remove(const connection& from, const channel& unwanted) {
   const auto found = sessions.find(from.id());
   if (found == sessions.end() || std::erase(found->second.channels, unwanted) == 0) return;
   --readers_count[unwanted.of];
+  if (unwanted.of == queue) presence.release(unwanted.id);
   auto& all = watched[unwanted.of];
   const auto at = all.find(unwanted.topic());
   at->second.readers.erase(key_of(unwanted, from));
@@ -216,13 +226,16 @@ void feeds::impl::begin(const channel& of, topic& shared, reader& to, std::optio
 
 void feeds::impl::tick() {
   std::array<std::set<std::string>, 3> changed;
+  std::set<std::string> changed_rooms;
   {
     const std::lock_guard lock(dirty_mutex);
     changed.swap(dirty);
+    changed_rooms.swap(dirty_rooms);
   }
   refresh_overflowed();
   for (const auto& id : changed[seats]) flush_seats(id);
   for (const auto& id : changed[reservation]) flush_reservation(id);
+  for (const auto& [id, text] : due_rooms(changed_rooms)) tell_room(id, text);
   for (const auto& id : due_queues(changed[queue])) flush_queue(id);
 }
 

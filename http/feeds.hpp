@@ -19,12 +19,17 @@ namespace usher::http {
 /// change of a channel: of a reservation it is the ETag's version, else a position in the log of the show's partition.
 /// Whoever subscribes with `since` gets the changes of seats from there on, and nothing where there are none.
 ///
+/// A place is told again when it changed, or how long it waits did because the rate changed. What is the same for all who
+/// wait in a show goes to each of their connections as one text, `{op:"room", show, v, data}`: within a tick where
+/// it matters (a pause, a notice, the end), and once a second where only the number of those who wait is another.
+/// Whoever watches a ticket keeps it from vanishing.
+///
 /// 64 channels a connection. Some 300 bytes for one that waits in a queue. Thread-safe.
 class feeds final : public socket_handler {
  public:
   /// Starts the ticks. What the engine refers to, and `io`, outlive this.
   feeds(engine&, boost::asio::io_context& io);
-  feeds(const projections::runner&, tokens&, const wall_clock&, boost::asio::io_context& io);
+  feeds(const projections::runner&, tokens&, const wall_clock&, cluster::presence&, boost::asio::io_context& io);
   ~feeds() override;
 
   void opened(std::shared_ptr<connection>) override;

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "cluster/presence.hpp"
 #include "events/json.hpp"
 #include "http/feeds.hpp"
 
@@ -61,16 +62,16 @@ struct reader {
   // Of a queue only:
   std::uint64_t sent_at_tick = 0;
   std::uint64_t position = 0;
-  std::uint64_t total = 0;
+  std::uint64_t pace = 0;                 // of its topic, when it was told how long it waits
   std::int64_t expires_at_ms = never_ms;  // when an admission ends, which no record tells
   projections::ticket_status status = projections::ticket_status::waiting;
 };
 
-/// The ticket's number (0 where it is no queue) and the connection's id.
+/// The connection's id and the ticket's number (0 where it is no queue): all of a connection's readers of a topic in a row.
 using reader_key = std::pair<std::uint64_t, std::uint64_t>;
 
 inline reader_key key_of(const channel& of, const connection& to) {
-  return {of.of == queue ? number_of_ticket(of.id) : 0, to.id()};
+  return {to.id(), of.of == queue ? number_of_ticket(of.id) : 0};
 }
 
 /// All readers of a show's queue, of a show's seats, or of a reservation.
@@ -79,10 +80,17 @@ struct topic {
   // Of seats: the last snapshot, shared by all who come at the same version.
   text_ptr snapshot;
   std::uint64_t snapshot_v = 0;
-  // Of a queue:
+  // Of a queue, its places:
   bool dirty = false;
   std::uint64_t flushed_at_tick = 0;
   std::int64_t next_expiry_ms = never_ms;  // no later than the first admission of a reader ends
+  // and its room, as all were told last:
+  bool room_dirty = false;
+  std::uint64_t room_told_at_tick = 0;
+  std::string room;
+  std::string totals;
+  std::string rate;                        // what estimates depend on
+  std::uint64_t pace = 0;                  // counts the changes of the rate
 };
 
 /// One connection and all that it watches.
@@ -98,12 +106,14 @@ using topics = std::map<std::string, topic, std::less<>>;
 using namespace feed;  // three files see this
 
 struct feeds::impl : std::enable_shared_from_this<feeds::impl> {
-  impl(const projections::runner& runner, tokens& issuer, const wall_clock& wall, boost::asio::io_context& io)
-      : views(runner), access(issuer), clock(wall), timer(io) {}
+  impl(const projections::runner& runner, tokens& issuer, const wall_clock& wall, cluster::presence& who_is_there,
+       boost::asio::io_context& io)
+      : views(runner), access(issuer), clock(wall), presence(who_is_there), timer(io) {}
 
   const projections::runner& views;
   tokens& access;
   const wall_clock& clock;
+  cluster::presence& presence;
 
   // Sending happens with it held, so that one channel's messages leave in order: connection::send neither blocks nor
   // calls back. The views' own locks are taken inside of it, never the other way round.
@@ -118,6 +128,7 @@ struct feeds::impl : std::enable_shared_from_this<feeds::impl> {
   // a view: where `applied` sees none, whoever comes later finds the record in the view.
   std::mutex dirty_mutex;
   std::array<std::set<std::string>, 3> dirty;
+  std::set<std::string> dirty_rooms;  // shows
   std::array<std::atomic<std::size_t>, 3> readers_count{};
 
   std::mutex timer_mutex;
@@ -125,6 +136,7 @@ struct feeds::impl : std::enable_shared_from_this<feeds::impl> {
   bool ticking = true;
 
   void note(channel_kind, const std::string& topic_id);
+  void note_room(const std::string& show_id);
   void arm();
   void tick();
 
@@ -139,7 +151,7 @@ struct feeds::impl : std::enable_shared_from_this<feeds::impl> {
   void begin_queue(const std::string& ticket_id, topic&, reader&);
   void begin_reservation(const std::string& reservation_id, reader&, std::optional<std::uint64_t> since);
   [[nodiscard]] text_ptr shared_snapshot(topic&, const projections::show_seats&) const;
-  [[nodiscard]] std::string room_of(std::string_view show_id) const;
+  [[nodiscard]] projections::queue_totals totals_of(std::string_view show_id) const;
   [[nodiscard]] std::optional<projections::reservation_view> find_reservation(const std::string& reservation_id) const;
   void send_place(const projections::ticket_view&, topic&, reader&, std::uint64_t log_index, std::string_view room, bool whole);
 
@@ -150,6 +162,8 @@ struct feeds::impl : std::enable_shared_from_this<feeds::impl> {
   void flush_reservation(const std::string& reservation_id);
   [[nodiscard]] std::vector<std::string> due_queues(const std::set<std::string>& changed);
   void flush_queue(const std::string& show_id);
+  [[nodiscard]] std::map<std::string, text_ptr> due_rooms(const std::set<std::string>& changed);
+  void tell_room(const std::string& show_id, const text_ptr&);
 };
 
 // Visits the readers of a topic with the lock held, but not for all of them at a stretch.

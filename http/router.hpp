@@ -64,6 +64,7 @@ class request_context {
   std::string body;
   std::optional<principal> caller; ///< whoever the bearer token says; always there on a route that isn't public
   std::string request_id;          ///< the caller's Request-Id where it is well formed, else a new one
+  std::uint64_t connection_id = 0; ///< unique among the connections of this process
 
   /// A parameter of the path, decoded. The name must be in the route's pattern; a bug otherwise.
   [[nodiscard]] std::string_view path_param(std::string_view name) const;
@@ -107,8 +108,6 @@ class exchange {
   /// Sends a piece of the answer; the first call sends the head before it, with `type` and status 200.
   /// @return false where the peer is gone or takes nothing: end
   virtual asio::awaitable<bool> write(std::string_view type, std::string_view piece) = 0;
-  /// Unique among the connections of this process.
-  [[nodiscard]] virtual std::uint64_t connection_id() const = 0;
 };
 
 /// A handler of a long body or a long answer. What it returns is answered where it has written nothing. Else a status of

@@ -3,12 +3,17 @@
 #include "events/api.pb.h"
 #include "http/event_stream.hpp"
 #include "http/handlers.hpp"
+#include "http/long_poll.hpp"
 #include "http/tickets.hpp"
 
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 namespace usher::http {
+
+using projections::ticket_status;
+using projections::ticket_view;
+
 namespace {
 
 const std::string& show_named(const v1::JoinBody& b) {
@@ -18,14 +23,18 @@ const std::string& show_named(const v1::JoinBody& b) {
 /// A ticket's token outlives any sensible wait; what it is worth is decided by the queue.
 constexpr std::chrono::hours ticket_token_lifetime{48};
 
-std::string body_of_ticket(const engine& e, const projections::ticket_view& t) {
+std::string room_of(const engine& e, const std::string& show_id) {
+  return room_members(e.views.views().queues.totals(show_id, e.clock.now()).value_or(projections::queue_totals{}));
+}
+
+std::string body_of_ticket(const engine& e, const ticket_view& t) {
   std::string out;
   json_writer json{out};
   const auto expires = from_ms(t.joined_at_ms) + ticket_token_lifetime;
   json.begin_object()
       .member("token", e.access.issue({purpose::queue, t.user_id, role::user, t.show_id, t.ticket_id, expires}))
       .member("ticketId", t.ticket_id).member("showId", t.show_id).member("expiresAt", expires);
-  write_place(json, e.access, t, room_members(e.views.views().queues.totals(t.show_id).value_or(projections::queue_totals{})));
+  write_place(json, e.access, t, room_of(e, t.show_id));
   json.end_object();
   return out;
 }
@@ -46,11 +55,12 @@ reply join(engine& e, request_context& ctx) {
   co_await seen(e, ctx, a);
   const auto ticket = e.views.views().queues.by_ticket(a.outcome.ticket().ticket_id(), e.clock.now());
   if (!ticket) throw refuse(v1::BUSY, "The queue's view is late.");
+  e.presence.heard(ticket->ticket_id);
   co_return answered(a.outcome.ticket().existing() ? 200 : 201, a, body_of_ticket(e, *ticket));
 }
 
 /// The ticket that a request is about, from `Queue-Token`, `?token=` or the body. Throws refusal.
-projections::ticket_view ticket_of(engine& e, request_context& ctx) {
+ticket_view ticket_of(engine& e, request_context& ctx) {
   std::string token{ctx.header("Queue-Token").value_or(ctx.query_param("token").value_or(""))};
   if (token.empty() && ctx.method == method::post) token = body_of<v1::StatusBody>(ctx).token();
   if (token.empty()) throw refuse_field(v1::INVALID_REQUEST, "Queue-Token", "Send the queue's token.");
@@ -63,28 +73,76 @@ projections::ticket_view ticket_of(engine& e, request_context& ctx) {
   return std::move(*ticket);
 }
 
-bool same_place(const projections::ticket_view& a, const projections::ticket_view& b) {
-  return a.status == b.status && a.position == b.position && a.total == b.total;
+/// A connection that watches one ticket through the feeds, for as long as this lives.
+template <class Connection>
+class watch {
+ public:
+  watch(engine& e, std::shared_ptr<Connection> as, const std::string& ticket_id) : feeds_{*e.feeds}, as_{std::move(as)} {
+    std::string subscribe;
+    json_writer{subscribe}.begin_object().member("op", "subscribe").member("channel", "queue:" + ticket_id).end_object();
+    feeds_.opened(as_);
+    feeds_.message(as_, subscribe);
+  }
+  watch(const watch&) = delete;
+  watch& operator=(const watch&) = delete;
+  ~watch() { feeds_.closed(as_); }
+  Connection* operator->() const { return as_.get(); }
+
+ private:
+  socket_handler& feeds_;
+  const std::shared_ptr<Connection> as_;
+};
+
+/// The queue's token is enough: whoever has it has the ticket.
+principal watcher_of(const ticket_view& ticket) { return {ticket.user_id, role::user, time_point::max()}; }
+
+/// What a person would call news: another tag. How many wait behind them is none.
+std::string tag_of(const engine& e, const ticket_view& t) {
+  const auto room = std::hash<std::string>{}(room_of(e, t.show_id));
+  return "W/\"" + std::to_string(t.number) + '.' + std::string{word_of(t.status)} + '.' + std::to_string(t.position) + '.' + std::to_string(room) + '"';
+}
+
+bool waits(const ticket_view& t) { return t.status == ticket_status::waiting || t.status == ticket_status::early; }
+
+/// Returns when the place differs from what the client has seen, nothing is waited for any more, or the time is over.
+asio::awaitable<void> wait_for_news(engine& e, request_context& ctx, ticket_view& ticket, const std::string& seen, std::chrono::seconds wait) {
+  const auto until = std::chrono::steady_clock::now() + wait;
+  const auto executor = co_await asio::this_coro::executor;
+  const watch polling{e, std::make_shared<long_poll>(executor, ctx.connection_id, watcher_of(ticket)), ticket.ticket_id};
+  for (bool more = true; more;) {
+    if (auto now = e.views.views().queues.by_ticket(ticket.ticket_id, e.clock.now())) ticket = std::move(*now);
+    if (!waits(ticket) || tag_of(e, ticket) != seen) co_return;
+    more = co_await polling->news(until);
+  }
+}
+
+/// Throws refusal for a ticket that neither waits nor lets its owner in.
+void refuse_if_over(const ticket_view& t) {
+  switch (t.status) {
+    case ticket_status::early:
+    case ticket_status::waiting:
+    case ticket_status::admitted: return;
+    case ticket_status::expired: throw refuse(v1::QUEUE_TICKET_EXPIRED, "The admission has run out; join again.");
+    case ticket_status::left: throw refuse(v1::QUEUE_TICKET_EXPIRED, "This ticket has left the queue; join again.");
+    case ticket_status::paid: throw refuse(v1::QUEUE_TICKET_EXPIRED, "This admission has been used; join again for more.");
+    case ticket_status::vanished: throw refuse(v1::QUEUE_TICKET_EXPIRED, "Nobody was heard of this ticket for too long; join again.");
+    case ticket_status::evicted: throw refuse(v1::QUEUE_TICKET_EXPIRED, "This ticket was taken out of the queue.");
+    case ticket_status::closed: throw refuse(v1::SALE_CLOSED, "The queue has closed.");
+  }
 }
 
 reply status(engine& e, request_context& ctx) {
   auto ticket = ticket_of(e, ctx);
-  if (const auto wait = ctx.prefer_wait()) {
-    // Long poll: looks again twice a second until something has changed.
-    asio::steady_timer timer(co_await asio::this_coro::executor);
-    for (const auto until = std::chrono::steady_clock::now() + *wait; std::chrono::steady_clock::now() < until && !e.stopping;) {
-      timer.expires_after(std::chrono::milliseconds{500});
-      co_await timer.async_wait(asio::use_awaitable);
-      auto now = e.views.views().queues.by_ticket(ticket.ticket_id, e.clock.now());
-      if (!now || same_place(*now, ticket)) continue;
-      ticket = std::move(*now);
-      break;
-    }
+  e.presence.heard(ticket.ticket_id);
+  const auto known = ctx.header("If-None-Match");
+  if (const auto wait = ctx.prefer_wait(); wait && waits(ticket)) {
+    const auto seen = known ? std::string{*known} : tag_of(e, ticket);
+    co_await wait_for_news(e, ctx, ticket, seen, *wait);
   }
-  using projections::ticket_status;
-  if (ticket.status == ticket_status::expired) throw refuse(v1::QUEUE_TICKET_EXPIRED, "The admission has run out; join again.");
-  if (ticket.status == ticket_status::left) throw refuse(v1::QUEUE_TICKET_EXPIRED, "This ticket has left the queue; join again.");
-  co_return json_response(200, body_of_ticket(e, ticket));
+  refuse_if_over(ticket);
+  auto tag = tag_of(e, ticket);
+  auto answer = known && *known == tag ? response{.status = 304, .content_type = ""} : json_response(200, body_of_ticket(e, ticket));
+  co_return std::move(answer).with("ETag", std::move(tag));
 }
 
 reply leave(engine& e, request_context& ctx) {
@@ -96,18 +154,12 @@ reply leave(engine& e, request_context& ctx) {
   co_return with_origin(no_content(), a);
 }
 
-/// The queue's token is enough here: a browser's EventSource sends no header, and whoever has the token has the ticket.
+/// A browser's EventSource sends no header, so the token may be in the address.
 reply stream(engine& e, request_context& ctx, exchange& peer) {
   const auto ticket = ticket_of(e, ctx);
   const auto executor = co_await asio::this_coro::executor;
-  const principal watcher{ticket.user_id, role::user, time_point::max()};
-  const auto events = std::make_shared<event_stream>(executor, *e.feeds, peer.connection_id(), watcher);
-  std::string subscribe;
-  json_writer{subscribe}.begin_object().member("op", "subscribe").member("channel", "queue:" + ticket.ticket_id).end_object();
-  e.feeds->opened(events);
-  e.feeds->message(events, subscribe);
+  const watch events{e, std::make_shared<event_stream>(executor, *e.feeds, ctx.connection_id, watcher_of(ticket)), ticket.ticket_id};
   co_await events->serve(peer);
-  e.feeds->closed(events);
   co_return response{};
 }
 

@@ -308,7 +308,6 @@ class session::conversation final : public exchange {
     co_return co_await send();
   }
 
-  [[nodiscard]] std::uint64_t connection_id() const override { return of_.connection_id_; }
 
   [[nodiscard]] bool begun() const { return begun_; }
   /// Whether the body has been read to its end.
@@ -363,6 +362,7 @@ asio::awaitable<bool> session::stream(const plan& plan, request_parser& parser) 
 
 void session::show_request(request_parser& parser) {
   parser.show_header();
+  context_.connection_id = connection_id_;
   const auto given = context_.header("Request-Id");
   if (given && is_request_id(*given)) {
     context_.request_id = *given;

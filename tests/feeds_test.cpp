@@ -4,11 +4,13 @@
 
 #include <boost/json.hpp>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "cluster/presence.hpp"
 #include "events/json.hpp"
 #include "http/feeds.hpp"
 #include "tests/support.hpp"
@@ -31,7 +33,9 @@ struct virtual_clock final : wall_clock {
 
 struct recorder final : http::connection {
   explicit recorder(std::uint64_t number) : number_(number) {}
-  void send(std::shared_ptr<const std::string> text) override { sent.push_back(std::move(text)); }
+  void send(std::shared_ptr<const std::string> text) override {
+    (text->starts_with(R"({"op":"room")") ? rooms : sent).push_back(std::move(text));
+  }
   void close(std::uint16_t code, std::string why) override {
     if (closed_with == 0) closed_with = code, reason = std::move(why);
   }
@@ -51,7 +55,8 @@ struct recorder final : http::connection {
     return all.front();
   }
 
-  std::vector<std::shared_ptr<const std::string>> sent;
+  std::vector<std::shared_ptr<const std::string>> sent;   // what is for this one
+  std::vector<std::shared_ptr<const std::string>> rooms;  // what is for everybody in the queue
   std::optional<http::principal> who;
   std::uint16_t closed_with = 0;
   std::string reason;
@@ -96,7 +101,9 @@ struct evening {
   std::unique_ptr<http::tokens> access = open_tokens(directory.path);
   virtual_clock clock;
   boost::asio::io_context io;
-  feeds under_test{views, *access, clock, io};
+  cluster::presence presence{views.views().queues, clock, [this](const actors::request_ptr& r) { orders.push_back(r); }};
+  std::vector<actors::request_ptr> orders;  // of the presence, to the queues
+  feeds under_test{views, *access, clock, presence, io};
   std::map<std::string, std::uint64_t> versions;
   std::map<std::uint32_t, std::uint64_t> ends;
   std::uint64_t connections = 0;
@@ -328,19 +335,86 @@ TEST_CASE("who waits is told the exact place, and again when somebody in front l
 
 TEST_CASE("however fast a queue moves, a watcher gets at most four messages a second and the last one is right") {
   evening e;
-  const auto channel = e.join(1, "usr_ann");
+  for (std::uint64_t n = 1; n <= 10; ++n) e.join(n, "usr_" + std::to_string(n));
+  const auto channel = e.join(11, "usr_ann");
   const auto ann = e.connect("usr_ann");
   e.subscribe(ann, channel);
   ann->take();
   e.ticks(10);
-  for (std::uint64_t n = 2; n <= 11; ++n) {
-    e.join(n, "usr_" + std::to_string(n));
+  for (std::uint64_t n = 1; n <= 10; ++n) {
+    e.leave(n);
     e.ticks(1);
   }
   CHECK(ann->sent.size() >= 3);
   CHECK(ann->sent.size() <= 4);
   e.ticks(3);
-  CHECK(number(data_of(ann->take().back()), "total") == 11);
+  const auto last = ann->take().back();
+  CHECK(number(data_of(last), "position") == 1);
+  CHECK(number(data_of(last), "total") == 1);
+}
+
+TEST_CASE("how many wait is told to all as one text, once a second, and nobody's own place again") {
+  evening e;
+  std::vector<std::shared_ptr<recorder>> crowd;
+  for (std::uint64_t n = 1; n <= 3; ++n) {
+    const auto user = "usr_" + std::to_string(n);
+    const auto channel = e.join(n, user);
+    crowd.push_back(e.connect(user));
+    e.subscribe(crowd.back(), channel);
+    crowd.back()->take();
+  }
+  e.ticks(20);
+  for (const auto& one : crowd) one->rooms.clear();
+  for (std::uint64_t n = 4; n <= 33; ++n) {
+    e.join(n, "usr_" + std::to_string(n));
+    e.ticks(1);
+  }
+  e.ticks(10);
+  for (const auto& one : crowd) {
+    CHECK(one->take().empty());
+    CHECK(one->rooms.size() >= 3);
+    CHECK(one->rooms.size() <= 4);
+    CHECK(one->rooms == crowd.front()->rooms);
+  }
+  const auto last = json::parse(*crowd.front()->rooms.back()).as_object();
+  CHECK(word(last, "show") == hall);
+  CHECK(number(data_of(last), "total") == 33);
+  CHECK(data_of(last).at("paused") == false);
+  CHECK(data_of(last).at("end").is_null());
+}
+
+TEST_CASE("who watches many places of one queue hears once what is the same for all of them") {
+  evening e;
+  const auto staff = e.connect("usr_staff", role::service);
+  for (std::uint64_t n = 1; n <= 60; ++n) e.subscribe(staff, e.join(n, "usr_" + std::to_string(n)));
+  e.ticks(20);
+  staff->rooms.clear();
+  e.join(61, "usr_61");
+  e.ticks(1);
+  CHECK(staff->rooms.size() == 1);
+}
+
+TEST_CASE("who watches a place keeps it, and who is gone for longer than the grace is dropped") {
+  evening e;
+  const auto channel = e.join(1, "usr_ann");
+  e.join(2, "usr_bob");
+  e.presence.sweep();
+  const auto ann = e.connect("usr_ann");
+  e.subscribe(ann, channel);
+  e.clock.now_ms += 301'000;
+  e.presence.sweep();
+  REQUIRE(e.orders.size() == 1);
+  CHECK(e.orders[0]->command.queue().drop().numbers().size() == 1);
+  CHECK(e.orders[0]->command.queue().drop().numbers(0) == 2);
+  e.leave(2);
+  e.under_test.closed(ann);
+  e.clock.now_ms += 300'000;
+  e.presence.sweep();
+  CHECK(e.orders.size() == 1);
+  e.clock.now_ms += 1'000;
+  e.presence.sweep();
+  REQUIRE(e.orders.size() == 2);
+  CHECK(e.orders[1]->command.queue().drop().numbers(0) == 1);
 }
 
 TEST_CASE("a change right after the subscription is told within a second") {

@@ -64,7 +64,12 @@ class event_reader {
     const auto at = event.find("data: ");
     return event.substr(at == std::string::npos ? event.rfind("\r\n") + 2 : at + 6);
   }
-  json::object next_place() { return json::parse(next()).as_object().at("data").as_object(); }
+  json::object next_place() {
+    for (;;) {
+      const auto said = json::parse(next()).as_object();
+      if (said.at("op") != "room") return said.at("data").as_object();
+    }
+  }
   /// Whether the answer ends here, as a whole.
   bool ends() { return until("0\r\n\r\n").find("data") == std::string::npos; }
 
@@ -144,7 +149,9 @@ TEST_CASE("a place in the queue is told by server-sent events, until the node re
   CHECK(place.at("position").to_number<int>() == 0);
   CHECK(place.at("admission").as_object().contains("token"));
   office.stop();
-  CHECK(ben.next().starts_with("retry: "));
+  auto last = ben.next();
+  while (last.find(R"("op":"room")") != std::string::npos) last = ben.next();
+  CHECK(last.starts_with("retry: "));
   CHECK(ben.ends());
 }
 
