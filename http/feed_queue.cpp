@@ -54,6 +54,7 @@ queue_totals feeds::impl::totals_of(std::string_view show_id) const {
 
 void feeds::impl::send_place(const ticket_view& seen, topic& shared, reader& to, std::uint64_t log_index,
                              std::string_view room, bool whole) {
+  if (!same_device(seen.device, to.device)) return to.to->close(close_ticket_moved, "the ticket has moved to another login");
   const auto pv = to.v;
   to.v = std::max(log_index, pv + 1);
   to.sent_at_tick = ticks;
@@ -63,7 +64,7 @@ void feeds::impl::send_place(const ticket_view& seen, topic& shared, reader& to,
   to.expires_at_ms = seen.status == ticket_status::admitted ? seen.admission_expires_at_ms : never_ms;
   shared.next_expiry_ms = std::min(shared.next_expiry_ms, to.expires_at_ms);
   to.to->send(message_text({queue, seen.ticket_id}, to.v, whole || pv == 0 ? std::nullopt : std::optional{pv},
-                           [&](json_writer& out) { write_place(out, access, seen, room); }));
+                           [&](json_writer& out) { write_place(out, access, seen, to.device, room); }));
 }
 
 // Rooms of which there is something to tell now, with the text for all of their readers.
@@ -131,7 +132,7 @@ void feeds::impl::flush_queue(const std::string& show_id) {
     const auto seen = views.views().queues.by_ticket(make_ticket_id(show_id, key.second), now);
     if (!seen) return;
     const bool waits = seen->status == ticket_status::waiting;
-    if (seen->status != to.status || (waits && (seen->position != to.position || shared.pace != to.pace))) {
+    if (seen->status != to.status || !same_device(seen->device, to.device) || (waits && (seen->position != to.position || shared.pace != to.pace))) {
       return send_place(*seen, shared, to, log_index, room, false);
     }
     shared.next_expiry_ms = std::min(shared.next_expiry_ms, to.expires_at_ms);

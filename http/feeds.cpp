@@ -153,7 +153,7 @@ void feeds::impl::auth(const connection_ptr& from, const std::string& token) {
     // What is subscribed already was allowed to somebody else.
     return from->close(close_unauthenticated, "a connection belongs to one user");
   }
-  from->identify({said->user_id, said->role, said->expires_at});
+  from->identify({said->user_id, said->role, said->expires_at, said->device});
 }
 
 void feeds::impl::subscribe(const connection_ptr& from, const channel& wanted, std::optional<std::uint64_t> since) {
@@ -162,7 +162,9 @@ void feeds::impl::subscribe(const connection_ptr& from, const channel& wanted, s
   if (const auto code = refusal(wanted, *who); !code.empty()) return from->send(error_text(wanted.name(), code));
   const std::lock_guard lock(mutex);
   auto* to = add(from, wanted);  // before the view is read: see readers_count
-  if (to != nullptr) begin(wanted, watched[wanted.of].at(wanted.topic()), *to, since);
+  if (to == nullptr) return;
+  to->device = who->device;
+  begin(wanted, watched[wanted.of].at(wanted.topic()), *to, since);
 }
 
 // Why the caller may not watch a channel; empty where it may.
@@ -173,7 +175,9 @@ std::string_view feeds::impl::refusal(const channel& wanted, const principal& wh
   switch (wanted.of) {
     case queue: {
       const auto ticket = views.views().queues.by_ticket(wanted.id, clock.now());
-      return ticket ? judged(ticket->user_id) : "not-found";
+      if (!ticket) return "not-found";
+      if (const auto code = judged(ticket->user_id); !code.empty()) return code;
+      return same_device(ticket->device, who.device) ? "" : "ticket-moved";
     }
     case seats: return views.views().seat_map.seating(wanted.id) ? "" : "not-found";
     case reservation: {

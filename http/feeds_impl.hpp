@@ -65,6 +65,7 @@ struct reader {
   std::uint64_t pace = 0;                 // of its topic, when it was told how long it waits
   std::int64_t expires_at_ms = never_ms;  // when an admission ends, which no record tells
   projections::ticket_status status = projections::ticket_status::waiting;
+  std::uint32_t device = 0;  // that it watches from
 };
 
 /// The connection's id and the ticket's number (0 where it is no queue): all of a connection's readers of a topic in a row.

@@ -88,6 +88,11 @@ std::string user_of(const request_context& ctx, const std::string& named) {
   return named;
 }
 
+void check_device(const projections::ticket_view& ticket, std::uint32_t device) {
+  if (same_device(ticket.device, device)) return;
+  throw refuse(v1::TICKET_MOVED, "Its owner has taken it over from another login; join again to have it here.");
+}
+
 v1::Role role_of(const request_context& ctx) {
   if (!ctx.caller) return v1::ROLE_UNSPECIFIED;
   switch (ctx.caller->role) {

@@ -45,6 +45,9 @@ Message body_of(const request_context& ctx) {
 /// Throws refusal (FORBIDDEN) where the caller may not act for them.
 std::string user_of(const request_context&, const std::string& named);
 
+/// Throws refusal (TICKET_MOVED) where a ticket of the queue belongs to another device than this one.
+void check_device(const projections::ticket_view&, std::uint32_t device);
+
 v1::Role role_of(const request_context&);
 
 /// A command for an entity with all that the request says about it. Throws refusal for a key that is not well formed.

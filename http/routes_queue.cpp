@@ -27,14 +27,20 @@ std::string room_of(const engine& e, const std::string& show_id) {
   return room_members(e.views.views().queues.totals(show_id, e.clock.now()).value_or(projections::queue_totals{}));
 }
 
-std::string body_of_ticket(const engine& e, const ticket_view& t) {
+/// A ticket, and the device that its token is for.
+struct held_ticket {
+  ticket_view ticket;
+  std::uint32_t device = 0;
+};
+
+std::string body_of_ticket(const engine& e, const ticket_view& t, std::uint32_t device) {
   std::string out;
   json_writer json{out};
   const auto expires = from_ms(t.joined_at_ms) + ticket_token_lifetime;
   json.begin_object()
-      .member("token", e.access.issue({purpose::queue, t.user_id, role::user, t.show_id, t.ticket_id, expires}))
+      .member("token", e.access.issue({purpose::queue, t.user_id, role::user, t.show_id, t.ticket_id, expires, {}, device}))
       .member("ticketId", t.ticket_id).member("showId", t.show_id).member("expiresAt", expires);
-  write_place(json, e.access, t, room_of(e, t.show_id));
+  write_place(json, e.access, t, device, room_of(e, t.show_id));
   json.end_object();
   return out;
 }
@@ -50,17 +56,18 @@ reply join(engine& e, request_context& ctx) {
   auto r = make_request(ctx, queue_ref(show_id));
   auto* command = r->command.mutable_queue()->mutable_join();
   command->set_user_id(user_id);
+  command->set_device(ctx.caller->device);
   *command->mutable_settings() = *terms->queue();
   const auto a = co_await ask(e, ctx, r);
   co_await seen(e, ctx, a);
   const auto ticket = e.views.views().queues.by_ticket(a.outcome.ticket().ticket_id(), e.clock.now());
   if (!ticket) throw refuse(v1::BUSY, "The queue's view is late.");
   e.presence.heard(ticket->ticket_id);
-  co_return answered(a.outcome.ticket().existing() ? 200 : 201, a, body_of_ticket(e, *ticket));
+  co_return answered(a.outcome.ticket().existing() ? 200 : 201, a, body_of_ticket(e, *ticket, ctx.caller->device));
 }
 
 /// The ticket that a request is about, from `Queue-Token`, `?token=` or the body. Throws refusal.
-ticket_view ticket_of(engine& e, request_context& ctx) {
+held_ticket ticket_of(engine& e, request_context& ctx) {
   std::string token{ctx.header("Queue-Token").value_or(ctx.query_param("token").value_or(""))};
   if (token.empty() && ctx.method == method::post) token = body_of<v1::StatusBody>(ctx).token();
   if (token.empty()) throw refuse_field(v1::INVALID_REQUEST, "Queue-Token", "Send the queue's token.");
@@ -70,7 +77,9 @@ ticket_view ticket_of(engine& e, request_context& ctx) {
   if (ctx.caller && !ctx.caller->may_act_for(claims->user_id)) throw refuse(v1::FORBIDDEN, "The queue's token is somebody else's.");
   auto ticket = e.views.views().queues.by_ticket(claims->ticket_id, now);
   if (!ticket) throw refuse(v1::NOT_FOUND, "There is no such ticket.");
-  return std::move(*ticket);
+  check_device(*ticket, claims->device);
+  if (ctx.caller) check_device(*ticket, ctx.caller->device);
+  return {std::move(*ticket), claims->device};
 }
 
 /// A connection that watches one ticket through the feeds, for as long as this lives.
@@ -94,7 +103,7 @@ class watch {
 };
 
 /// The queue's token is enough: whoever has it has the ticket.
-principal watcher_of(const ticket_view& ticket) { return {ticket.user_id, role::user, time_point::max()}; }
+principal watcher_of(const ticket_view& ticket, std::uint32_t device) { return {ticket.user_id, role::user, time_point::max(), device}; }
 
 /// What a person would call news: another tag. How many wait behind them is none.
 std::string tag_of(const engine& e, const ticket_view& t) {
@@ -105,13 +114,14 @@ std::string tag_of(const engine& e, const ticket_view& t) {
 bool waits(const ticket_view& t) { return t.status == ticket_status::waiting || t.status == ticket_status::early; }
 
 /// Returns when the place differs from what the client has seen, nothing is waited for any more, or the time is over.
-asio::awaitable<void> wait_for_news(engine& e, request_context& ctx, ticket_view& ticket, const std::string& seen, std::chrono::seconds wait) {
+asio::awaitable<void> wait_for_news(engine& e, request_context& ctx, held_ticket& held, const std::string& seen, std::chrono::seconds wait) {
+  auto& ticket = held.ticket;
   const auto until = std::chrono::steady_clock::now() + wait;
   const auto executor = co_await asio::this_coro::executor;
-  const watch polling{e, std::make_shared<long_poll>(executor, ctx.connection_id, watcher_of(ticket)), ticket.ticket_id};
+  const watch polling{e, std::make_shared<long_poll>(executor, ctx.connection_id, watcher_of(ticket, held.device)), ticket.ticket_id};
   for (bool more = true; more;) {
     if (auto now = e.views.views().queues.by_ticket(ticket.ticket_id, e.clock.now())) ticket = std::move(*now);
-    if (!waits(ticket) || tag_of(e, ticket) != seen) co_return;
+    if (!waits(ticket) || !same_device(ticket.device, held.device) || tag_of(e, ticket) != seen) co_return;
     more = co_await polling->news(until);
   }
 }
@@ -132,21 +142,23 @@ void refuse_if_over(const ticket_view& t) {
 }
 
 reply status(engine& e, request_context& ctx) {
-  auto ticket = ticket_of(e, ctx);
+  auto held = ticket_of(e, ctx);
+  const auto& ticket = held.ticket;
   e.presence.heard(ticket.ticket_id);
   const auto known = ctx.header("If-None-Match");
   if (const auto wait = ctx.prefer_wait(); wait && waits(ticket)) {
     const auto seen = known ? std::string{*known} : tag_of(e, ticket);
-    co_await wait_for_news(e, ctx, ticket, seen, *wait);
+    co_await wait_for_news(e, ctx, held, seen, *wait);
   }
+  check_device(ticket, held.device);  // once more, for that may be what has changed
   refuse_if_over(ticket);
   auto tag = tag_of(e, ticket);
-  auto answer = known && *known == tag ? response{.status = 304, .content_type = ""} : json_response(200, body_of_ticket(e, ticket));
+  auto answer = known && *known == tag ? response{.status = 304, .content_type = ""} : json_response(200, body_of_ticket(e, ticket, held.device));
   co_return std::move(answer).with("ETag", std::move(tag));
 }
 
 reply leave(engine& e, request_context& ctx) {
-  const auto ticket = ticket_of(e, ctx);
+  const auto ticket = ticket_of(e, ctx).ticket;
   auto r = make_request(ctx, queue_ref(ticket.show_id), ticket.ticket_id);
   r->command.mutable_queue()->mutable_leave()->set_user_id(ticket.user_id);
   r->command.mutable_queue()->mutable_leave()->set_number(ticket.number);
@@ -156,9 +168,9 @@ reply leave(engine& e, request_context& ctx) {
 
 /// A browser's EventSource sends no header, so the token may be in the address.
 reply stream(engine& e, request_context& ctx, exchange& peer) {
-  const auto ticket = ticket_of(e, ctx);
+  const auto [ticket, device] = ticket_of(e, ctx);
   const auto executor = co_await asio::this_coro::executor;
-  const watch events{e, std::make_shared<event_stream>(executor, *e.feeds, ctx.connection_id, watcher_of(ticket)), ticket.ticket_id};
+  const watch events{e, std::make_shared<event_stream>(executor, *e.feeds, ctx.connection_id, watcher_of(ticket, device)), ticket.ticket_id};
   co_await events->serve(peer);
   co_return response{};
 }

@@ -33,6 +33,8 @@ std::uint64_t check_admission(engine& e, const request_context& ctx, const std::
   const auto ticket = e.views.views().queues.by_ticket(claims->ticket_id, e.clock.now());
   if (!ticket || ticket->status != projections::ticket_status::admitted)
     throw to_the_queue("This admission is used or over; join again.");
+  check_device(*ticket, claims->device);
+  check_device(*ticket, ctx.caller->device);
   return ticket->number;
 }
 

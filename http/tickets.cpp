@@ -50,7 +50,7 @@ std::string total_members(const queue_totals& room) {
   });
 }
 
-void write_place(json_writer& out, const tokens& access, const ticket_view& seen, std::string_view room) {
+void write_place(json_writer& out, const tokens& access, const ticket_view& seen, std::uint32_t device, std::string_view room) {
   const bool early = seen.status == ticket_status::early;
   out.member("number", seen.number).member("status", word_of(seen.status));
   early ? out.member("position", nullptr) : out.member("position", seen.position);
@@ -69,6 +69,7 @@ void write_place(json_writer& out, const tokens& access, const ticket_view& seen
   right.user_id = seen.user_id;
   right.show_id = seen.show_id;
   right.ticket_id = seen.ticket_id;
+  right.device = device;
   right.expires_at = from_ms(seen.admission_expires_at_ms);
   out.key("admission").begin_object();
   out.member("token", access.issue(right)).member("expiresAt", right.expires_at).end_object();

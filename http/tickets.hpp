@@ -19,6 +19,7 @@ std::string total_members(const projections::queue_totals&);
 
 /// The members number, status, position, ahead, total, lane (where there are several), eta, those of the room and, once
 /// admitted, the admission with its token. Position and ahead are null before the draw, eta where nobody can tell.
-void write_place(json_writer&, const tokens&, const projections::ticket_view&, std::string_view room_members);
+/// @param device  that the admission's token is for
+void write_place(json_writer&, const tokens&, const projections::ticket_view&, std::uint32_t device, std::string_view room_members);
 
 }  // namespace usher::http

@@ -28,6 +28,7 @@ enum close_code : std::uint16_t {
   close_unauthenticated = 4001,
   close_bad_message = 4002,
   close_slow_reader = 4008,
+  close_ticket_moved = 4009,
   close_too_many_messages = 4029,
 };
 
