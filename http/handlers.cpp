@@ -131,6 +131,11 @@ v1::ClientKey client_key(const actors::request& r) {
   return key;
 }
 
+bool is_known(const engine& e, const request_context& ctx) {
+  const auto key = ctx.idempotency_key();
+  return key && e.index.find_key(ctx.caller->user_id, *key);
+}
+
 std::string id_seed(const request_context& ctx) {
   if (const auto key = ctx.idempotency_key())
     return (ctx.caller ? ctx.caller->user_id : std::string{}) + '\n' + std::string{*key};

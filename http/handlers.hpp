@@ -16,6 +16,7 @@ using rows = std::vector<route>;
 void add_user_routes(rows&, engine&);
 void add_show_routes(rows&, engine&);
 void add_queue_routes(rows&, engine&);
+void add_operator_routes(rows&, engine&);
 void add_reservation_routes(rows&, engine&);
 void add_money_routes(rows&, engine&);
 void add_payment_routes(rows&, engine&);
@@ -57,6 +58,9 @@ actors::request_ptr make_request(const request_context&, v1::EntityRef to);
 
 /// The idempotency key of a request, for an outcome that is recorded only at the end of a process.
 v1::ClientKey client_key(const actors::request&);
+
+/// Whether this is a request again that changed something: it is answered as it was then, whatever would be said to it today.
+bool is_known(const engine&, const request_context&);
 
 /// What ids follow from: the caller with the idempotency key, or fresh randomness where there is none.
 std::string id_seed(const request_context&);

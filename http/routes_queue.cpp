@@ -49,6 +49,7 @@ reply join(engine& e, request_context& ctx) {
   const auto body = body_of<v1::JoinBody>(ctx);
   const auto& show_id = show_named(body);
   const auto user_id = user_of(ctx, body.user_id());
+  if (!body.lane().empty() && ctx.caller->role == role::user) throw refuse(v1::FORBIDDEN, "A lane is given by the house.");
   if (show_id.empty()) throw refuse_field(v1::VALIDATION_FAILED, "showId", "Which show's queue?");
   const auto terms = value_of(e.shows.find(show_id));
   if (!terms) throw refuse(v1::NOT_FOUND, "There is no such show.");
@@ -58,6 +59,7 @@ reply join(engine& e, request_context& ctx) {
   command->set_user_id(user_id);
   command->set_device(ctx.caller->device);
   *command->mutable_settings() = *terms->queue();
+  command->set_lane(body.lane());
   const auto a = co_await ask(e, ctx, r);
   co_await seen(e, ctx, a);
   const auto ticket = e.views.views().queues.by_ticket(a.outcome.ticket().ticket_id(), e.clock.now());

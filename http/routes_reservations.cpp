@@ -88,12 +88,6 @@ asio::awaitable<void> check_orphans(engine& e, const actors::terms& terms, const
   if (auto rejection = orphans_left(*seats_of(e, show_id), terms, wish)) throw refusal{std::move(*rejection)};
 }
 
-/// Whether this is a request again that changed something: it is answered as it was then, whatever would be said to it today.
-bool is_known(const engine& e, const request_context& ctx) {
-  const auto key = ctx.idempotency_key();
-  return key && e.index.find_key(ctx.caller->user_id, *key);
-}
-
 asio::awaitable<actors::answer> ask_for(engine& e, const request_context& ctx, const v1::ReserveBody& body, const std::string& show_id,
                                         const std::string& reservation_id, v1::PlaceReservation wish) {
   const auto terms = value_of(e.shows.find(show_id));

@@ -1,0 +1,289 @@
+// What operators do with a show's waiting room: look at it, change its pace, stop it, speak to those who wait.
+
+#include "events/api.pb.h"
+#include "http/handlers.hpp"
+#include "store/hash.hpp"
+
+#include <array>
+
+namespace usher::http {
+namespace {
+
+/// Of a reason, and of a notice.
+constexpr std::size_t text_bytes_max = 500;
+
+// --- how it stands ------------------------------------------------------------------------------------------------
+
+/// A waiting room at one moment.
+struct room {
+  std::string show_id;
+  projections::queue_totals queue;
+  v1::QueueSettings settings;  ///< in force, defaults filled in
+  projections::show_totals supply;
+  std::uint64_t version = 0;   ///< of the queue's stream
+};
+
+v1::QueueSettings settings_in_force(const projections::queue_totals& q) {
+  v1::QueueSettings s;
+  s.set_admit_per_window(q.admit_per_window);
+  s.set_window_seconds(q.window_seconds);
+  s.set_admission_seconds(q.admission_seconds);
+  s.set_max_active(q.max_active);
+  s.set_grace_seconds(q.grace_seconds);
+  s.set_mode(q.is_smooth ? "smooth" : "window");
+  s.set_order(q.is_drawn_by_lot ? "random" : "joining");
+  for (const auto& lane : q.lanes) {
+    if (lane.name.empty()) continue;  // the one that a queue without lanes has
+    auto* named = s.add_lanes();
+    named->set_name(lane.name);
+    named->set_weight(lane.weight);
+  }
+  return s;
+}
+
+/// Names settings by what they say, so that an operator's change isn't refused because somebody has joined meanwhile.
+std::uint64_t version_of(const v1::QueueSettings& s) {
+  const auto digest = store::sha256(s.SerializeAsString());
+  std::uint32_t version = 0;
+  for (std::size_t i = 0; i != sizeof version; ++i) version = version << 8 | static_cast<unsigned char>(digest[i]);
+  return version;
+}
+
+/// Throws refusal (NOT_FOUND) where there is no such show, or it has no queue.
+void require_queue(engine& e, const std::string& show_id) {
+  const auto terms = value_of(e.shows.find(show_id));
+  if (!terms) throw refuse(v1::NOT_FOUND, "There is no such show.");
+  if (!terms->queue()) throw refuse(v1::NOT_FOUND, "This show has no queue.");
+}
+
+/// With everything that is recorded by now. Throws refusal.
+asio::awaitable<room> room_of(engine& e, const request_context& ctx, std::string show_id) {
+  require_queue(e, show_id);
+  const auto ref = queue_ref(show_id);
+  room out;
+  out.version = e.index.head(ref).version;
+  co_await up_to_date(e, ctx, ref);
+  auto queue = e.views.views().queues.totals(show_id);
+  if (!queue) throw refuse(v1::NOT_FOUND, "This show's queue has not been opened.");
+  out.queue = std::move(*queue);
+  out.settings = settings_in_force(out.queue);
+  out.supply = e.views.views().seat_map.totals(show_id).value_or(projections::show_totals{});
+  out.show_id = std::move(show_id);
+  co_return out;
+}
+
+void write_lanes(json_writer& json, const projections::queue_totals& q) {
+  json.key("lanes").begin_array();
+  for (const auto& lane : q.lanes)
+    json.begin_object().member("name", lane.name).member("weight", lane.weight).member("waiting", lane.waiting).end_object();
+  json.end_array();
+}
+
+void write_times(json_writer& json, const projections::queue_totals& q) {
+  if (q.opens_at_ms != 0) json.member("opensAt", from_ms(q.opens_at_ms));
+  if (q.closes_at_ms != 0) json.member("closesAt", from_ms(q.closes_at_ms));
+  if (q.window_started_at_ms != 0) json.member("windowStartedAt", from_ms(q.window_started_at_ms));
+  json.member("admittedInWindow", q.admitted_in_window);
+}
+
+void write_words(json_writer& json, const projections::queue_totals& q) {
+  json.member("paused", q.paused);
+  if (q.paused) json.member("pauseReason", q.pause_reason);
+  json.member("draining", q.draining);
+  if (!q.notice.empty()) json.member("notice", q.notice);
+  if (q.end != v1::QUEUE_IS_OPEN) json.member("end", v1::QueueEnd_Name(q.end));
+}
+
+void write_supply(json_writer& json, const room& r) {
+  const auto& places = r.supply.counts.total;
+  json.key("supply").begin_object().member("available", places.available).member("held", places.held);
+  json.key("soldOutTiers").begin_array();
+  for (const auto& tier : r.queue.sold_out_tiers) json.value(tier);
+  json.end_array().end_object();
+}
+
+std::string body_of_room(const room& r) {
+  std::string out;
+  json_writer json{out};
+  const auto& q = r.queue;
+  json.begin_object().member("showId", r.show_id)
+      .member("mode", r.settings.mode()).member("order", r.settings.order())
+      .member("admitPerWindow", q.admit_per_window).member("windowSeconds", q.window_seconds)
+      .member("maxActive", q.max_active).member("admissionSeconds", q.admission_seconds).member("graceSeconds", q.grace_seconds)
+      .member("joined", q.joined).member("waiting", q.waiting).member("inside", q.inside)
+      .member("admitted", q.admitted).member("left", q.left);
+  write_lanes(json, q);
+  write_times(json, q);
+  write_words(json, q);
+  write_supply(json, r);
+  json.end_object();
+  return out;
+}
+
+/// Joins, admissions and sales tell pictures of the same settings apart; `If-Match` asks for the settings only.
+std::string tag_of(const room& r) {
+  return 'v' + std::to_string(version_of(r.settings)) + '.' + std::to_string(r.version) + '.' + std::to_string(r.supply.version);
+}
+
+reply show_room(engine& e, request_context& ctx) {
+  const auto now = co_await room_of(e, ctx, std::string{ctx.path_param("id")});
+  co_return with_etag(ctx, tag_of(now), body_of_room(now));
+}
+
+/// The room as it stands after a command.
+reply room_after(engine& e, request_context& ctx, std::string show_id, const actors::answer& a) {
+  co_await seen(e, ctx, a);
+  const auto now = co_await room_of(e, ctx, std::move(show_id));
+  co_return answered(200, a, body_of_room(now)).with("ETag", '"' + tag_of(now) + '"');
+}
+
+// --- changing its settings ----------------------------------------------------------------------------------------
+
+class inspection {
+ public:
+  void blame(std::string field, std::string detail) {
+    auto& fault = faults_.emplace_back();
+    fault.set_field(std::move(field));
+    fault.set_detail(std::move(detail));
+  }
+  void check_reason(const std::string& reason, bool needed) {
+    if (needed && reason.empty()) blame("reason", "Say why.");
+    check_length("reason", reason);
+  }
+  void check_length(std::string field, const std::string& text) {
+    if (text.size() > text_bytes_max) blame(std::move(field), "It may have at most " + std::to_string(text_bytes_max) + " bytes.");
+  }
+  /// Throws refusal (VALIDATION_FAILED) where something is to blame.
+  void end() {
+    if (faults_.empty()) return;
+    auto r = refuse(std::move(faults_));
+    r.rejection.set_code(v1::VALIDATION_FAILED);
+    throw r;
+  }
+
+ private:
+  std::vector<v1::Fault> faults_;
+};
+
+/// In settings 0 stands for the default, which nobody means who writes it here. What else is wrong the queue says.
+void inspect(const v1::QueueChangeBody& b) {
+  inspection result;
+  const auto check = [&](bool is_zero, const char* field) {
+    if (is_zero) result.blame(field, "It has to be at least 1.");
+  };
+  check(b.has_admit_per_window() && b.admit_per_window() == 0, "admitPerWindow");
+  check(b.has_window_seconds() && b.window_seconds() == 0, "windowSeconds");
+  check(b.has_admission_seconds() && b.admission_seconds() == 0, "admissionSeconds");
+  check(b.has_grace_seconds() && b.grace_seconds() == 0, "graceSeconds");
+  if (b.has_mode() && b.mode().empty()) result.blame("mode", "It has to be window or smooth.");
+  if (b.has_order() && b.order().empty()) result.blame("order", "It has to be random or joining.");
+  result.check_reason(b.reason(), false);
+  result.end();
+}
+
+v1::QueueSettings merged(v1::QueueSettings s, const v1::QueueChangeBody& b) {
+  if (b.has_admit_per_window()) s.set_admit_per_window(b.admit_per_window());
+  if (b.has_window_seconds()) s.set_window_seconds(b.window_seconds());
+  if (b.has_admission_seconds()) s.set_admission_seconds(b.admission_seconds());
+  if (b.has_max_active()) s.set_max_active(b.max_active());
+  if (b.has_grace_seconds()) s.set_grace_seconds(b.grace_seconds());
+  if (b.has_mode()) s.set_mode(b.mode());
+  if (b.has_order()) s.set_order(b.order());
+  if (b.lanes_size() == 0) return s;
+  s.clear_lanes();
+  for (const auto& lane : b.lanes()) {
+    auto* named = s.add_lanes();
+    named->set_name(lane.name());
+    named->set_weight(lane.weight());
+  }
+  return s;
+}
+
+reply change_room(engine& e, request_context& ctx) {
+  const auto expected = if_match(ctx);
+  const auto body = body_of<v1::QueueChangeBody>(ctx);
+  inspect(body);
+  const auto now = co_await room_of(e, ctx, std::string{ctx.path_param("id")});
+  if (expected != version_of(now.settings) && !is_known(e, ctx))
+    throw refuse(v1::VERSION_MISMATCH, "The settings are others by now.");
+  auto r = make_request(ctx, queue_ref(now.show_id));
+  auto* change = r->command.mutable_queue()->mutable_change();
+  *change->mutable_settings() = merged(now.settings, body);
+  change->set_reason(body.reason());
+  const auto a = co_await ask(e, ctx, r);
+  co_return co_await room_after(e, ctx, now.show_id, a);
+}
+
+// --- what is done to it, and to those who wait --------------------------------------------------------------------
+
+/// What the body of an action says, and the command that follows from it.
+struct action {
+  std::string_view name;
+  bool needs_reason = true;
+  bool has_text = false;
+  bool has_user = false;
+  bool has_lane = false;
+  void (*fill)(v1::QueueCommand&, const v1::QueueActionBody&);
+};
+
+constexpr std::array actions{
+    action{.name = "pause", .fill = [](auto& c, const auto& b) { c.mutable_pause()->set_reason(b.reason()); }},
+    action{.name = "resume", .needs_reason = false,
+           .fill = [](auto& c, const auto& b) { c.mutable_resume()->set_reason(b.reason()); }},
+    action{.name = "drain", .fill = [](auto& c, const auto& b) { c.mutable_drain()->set_reason(b.reason()); }},
+    action{.name = "notice", .needs_reason = false, .has_text = true,
+           .fill = [](auto& c, const auto& b) {
+             c.mutable_notice()->set_text(b.text());
+             c.mutable_notice()->set_reason(b.reason());
+           }},
+    action{.name = "evict", .has_user = true,
+           .fill = [](auto& c, const auto& b) {
+             c.mutable_evict()->set_user_id(b.user_id());
+             c.mutable_evict()->set_reason(b.reason());
+           }},
+    action{.name = "lane", .has_user = true, .has_lane = true,
+           .fill = [](auto& c, const auto& b) {
+             c.mutable_assign_lane()->set_user_id(b.user_id());
+             c.mutable_assign_lane()->set_lane(b.lane());
+             c.mutable_assign_lane()->set_reason(b.reason());
+           }},
+};
+
+void inspect(const action& what, const v1::QueueActionBody& b) {
+  inspection result;
+  const auto check_absent = [&](bool has, const char* field, const std::string& value) {
+    if (!has && !value.empty()) result.blame(field, "It means nothing here.");
+  };
+  check_absent(what.has_text, "text", b.text());
+  check_absent(what.has_user, "userId", b.user_id());
+  check_absent(what.has_lane, "lane", b.lane());
+  if (what.has_user && !is_user_id(b.user_id())) result.blame("userId", "Say whom.");
+  if (what.has_lane && b.lane().empty()) result.blame("lane", "Say which.");
+  if (what.has_text) result.check_length("text", b.text());
+  result.check_reason(b.reason(), what.needs_reason);
+  result.end();
+}
+
+reply act(engine& e, request_context& ctx, const action& what) {
+  const std::string show_id{ctx.path_param("id")};
+  const auto body = body_of<v1::QueueActionBody>(ctx);
+  inspect(what, body);
+  require_queue(e, show_id);
+  auto r = make_request(ctx, queue_ref(show_id));
+  what.fill(*r->command.mutable_queue(), body);
+  const auto a = co_await ask(e, ctx, r);
+  co_return co_await room_after(e, ctx, show_id, a);
+}
+
+}  // namespace
+
+void add_operator_routes(rows& table, engine& e) {
+  const std::string path = "/admin/shows/{id}/queue";
+  const route_options options{.who = access::operator_};
+  add(table, e, method::get, path, options, [&e](request_context& c) { return show_room(e, c); });
+  add(table, e, method::patch, path, options, [&e](request_context& c) { return change_room(e, c); });
+  for (const auto& what : actions)
+    add(table, e, method::post, path + '/' + std::string{what.name}, options, [&e, &what](request_context& c) { return act(e, c, what); });
+}
+
+}  // namespace usher::http
