@@ -10,6 +10,7 @@
 #include "cli_client.hpp"
 #include "cli_common.hpp"
 #include "cli_log.hpp"
+#include "cli_queue.hpp"
 #include "cli_serve.hpp"
 
 namespace {
@@ -90,6 +91,7 @@ int main(int argc, char** argv) {
   add_up(app, code);
   add_token(app, code);
   usher::cli::add_show(app, code);
+  usher::cli::add_queue(app, code);
   usher::cli::add_rehearse(app, code);
   usher::cli::add_bench(app, code);
   usher::cli::add_log(app, code);

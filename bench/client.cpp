@@ -154,6 +154,7 @@ asio::awaitable<http_reply> connection_pool::impl::exchange(connection& via, con
   via.open = response.keep_alive();
   reply.status = response.result_int();
   reply.log_position = header_of(response, "Log-Position");
+  reply.etag = header_of(response, "ETag");
   reply.retry_after_s = number_in<unsigned>(header_of(response, "Retry-After"));
   reply.body = std::move(response.body());
   co_return reply;

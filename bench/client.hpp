@@ -41,6 +41,7 @@ struct http_reply {
   std::string body;
   std::string log_position;  // the header of that name, or empty
   unsigned retry_after_s = 0;
+  std::string etag;          // the header of that name, or empty
 };
 
 /// Keep-alive connections to one server, shared by any number of coroutines of one single-threaded io_context.
