@@ -79,19 +79,27 @@ void write_lanes(json_writer& json, const projections::queue_totals& q) {
   json.end_array();
 }
 
+void write_time(json_writer& json, std::string_view name, std::int64_t at_ms) {
+  at_ms == 0 ? json.member(name, nullptr) : json.member(name, from_ms(at_ms));
+}
+
+void write_words(json_writer& json, std::string_view name, std::string_view text) {
+  text.empty() ? json.member(name, nullptr) : json.member(name, text);
+}
+
 void write_times(json_writer& json, const projections::queue_totals& q) {
-  if (q.opens_at_ms != 0) json.member("opensAt", from_ms(q.opens_at_ms));
-  if (q.closes_at_ms != 0) json.member("closesAt", from_ms(q.closes_at_ms));
-  if (q.window_started_at_ms != 0) json.member("windowStartedAt", from_ms(q.window_started_at_ms));
+  write_time(json, "opensAt", q.opens_at_ms);
+  write_time(json, "closesAt", q.closes_at_ms);
+  write_time(json, "windowStartedAt", q.window_started_at_ms);
   json.member("admittedInWindow", q.admitted_in_window);
 }
 
-void write_words(json_writer& json, const projections::queue_totals& q) {
+void write_standing(json_writer& json, const projections::queue_totals& q) {
   json.member("paused", q.paused);
-  if (q.paused) json.member("pauseReason", q.pause_reason);
+  write_words(json, "pauseReason", q.pause_reason);
   json.member("draining", q.draining);
-  if (!q.notice.empty()) json.member("notice", q.notice);
-  if (q.end != v1::QUEUE_IS_OPEN) json.member("end", v1::QueueEnd_Name(q.end));
+  write_words(json, "notice", q.notice);
+  write_words(json, "end", q.end == v1::QUEUE_IS_OPEN ? "" : v1::QueueEnd_Name(q.end));
 }
 
 void write_supply(json_writer& json, const room& r) {
@@ -114,7 +122,7 @@ std::string body_of_room(const room& r) {
       .member("admitted", q.admitted).member("left", q.left);
   write_lanes(json, q);
   write_times(json, q);
-  write_words(json, q);
+  write_standing(json, q);
   write_supply(json, r);
   json.end_object();
   return out;
