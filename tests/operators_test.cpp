@@ -68,7 +68,9 @@ void hear(watcher& socket, const char* member, const json::value& value) {
 /// The fields that an answer blames.
 std::string faults_in(const answer& a) {
   std::string out;
-  for (const auto& fault : a.json().at("faults").as_array()) {
+  const auto body = a.json();
+  REQUIRE(body.contains("faults"));
+  for (const auto& fault : body.at("faults").as_array()) {
     if (!out.empty()) out += ' ';
     out += fault.as_object().at("field").as_string();
   }
