@@ -41,7 +41,7 @@ std::string count_of(const json::object& o, std::string_view name) { return std:
 std::string state_of(const json::object& room) {
   const auto end = text_of(room, "end");
   std::string out = end == "SOLD_OUT" ? "closed: sold out" : end == "SALE_OVER" ? "closed: the sale is over" : "open";
-  if (is_set(room, "draining")) out += ", draining: nobody joins any more";
+  if (is_set(room, "draining")) out += ", draining: " + text_of(room, "drainReason");
   if (is_set(room, "paused")) out += ", paused: " + text_of(room, "pauseReason");
   return out;
 }
@@ -208,8 +208,8 @@ void add_set(CLI::App& verb, const flags_ptr& flags, int& code) {
   set_verb->add_option("--admission-seconds", flags->admission_seconds, "How long an admitted person may reserve");
   set_verb->add_option("--grace-seconds", flags->grace_seconds, "How long a place is kept for somebody who isn't heard of");
   set_verb->add_option("--mode", flags->mode, "window: all of a window at its start; smooth: spread over it");
-  set_verb->add_option("--order", flags->order, "Of those who come before the opening: random or joining; not once somebody waits");
-  set_verb->add_option("--lane", flags->lanes, "NAME=WEIGHT, once for each lane; the first is everybody's. These replace all there are")
+  set_verb->add_option("--order", flags->order, "Of those who come before the opening: random or joining; not once somebody has joined");
+  set_verb->add_option("--lane", flags->lanes, "NAME=WEIGHT, once for each lane, those that there are first; the first is everybody's")
       ->allow_extra_args(false)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   set_verb->add_option("--reason", flags->reason);
   set_verb->callback([flags, &code] { code = set(*flags); });

@@ -1,6 +1,7 @@
 // What operators do with a show's waiting room: look at it, change its pace, stop it, speak to those who wait.
 
 #include "events/api.pb.h"
+#include "events/waiting_room.hpp"
 #include "http/handlers.hpp"
 #include "store/hash.hpp"
 
@@ -18,28 +19,9 @@ constexpr std::size_t text_bytes_max = 500;
 struct room {
   std::string show_id;
   projections::queue_totals queue;
-  v1::QueueSettings settings;  ///< in force, defaults filled in
+  v1::QueueSettings settings;  ///< as they were given, without the defaults
   projections::show_totals supply;
-  std::uint64_t version = 0;   ///< of the queue's stream
 };
-
-v1::QueueSettings settings_in_force(const projections::queue_totals& q) {
-  v1::QueueSettings s;
-  s.set_admit_per_window(q.admit_per_window);
-  s.set_window_seconds(q.window_seconds);
-  s.set_admission_seconds(q.admission_seconds);
-  s.set_max_active(q.max_active);
-  s.set_grace_seconds(q.grace_seconds);
-  s.set_mode(q.is_smooth ? "smooth" : "window");
-  s.set_order(q.is_drawn_by_lot ? "random" : "joining");
-  for (const auto& lane : q.lanes) {
-    if (lane.name.empty()) continue;  // the one that a queue without lanes has
-    auto* named = s.add_lanes();
-    named->set_name(lane.name);
-    named->set_weight(lane.weight);
-  }
-  return s;
-}
 
 /// Names settings by what they say, so that an operator's change isn't refused because somebody has joined meanwhile.
 std::uint64_t version_of(const v1::QueueSettings& s) {
@@ -49,33 +31,34 @@ std::uint64_t version_of(const v1::QueueSettings& s) {
   return version;
 }
 
-/// Throws refusal (NOT_FOUND) where there is no such show, or it has no queue.
-void require_queue(engine& e, const std::string& show_id) {
+/// The settings that a show's queue begins with. Throws refusal (NOT_FOUND) where there is no such show, or it has no queue.
+v1::QueueSettings first_settings(engine& e, const std::string& show_id) {
   const auto terms = value_of(e.shows.find(show_id));
   if (!terms) throw refuse(v1::NOT_FOUND, "There is no such show.");
   if (!terms->queue()) throw refuse(v1::NOT_FOUND, "This show has no queue.");
+  return *terms->queue();
 }
 
 /// With everything that is recorded by now. Throws refusal.
 asio::awaitable<room> room_of(engine& e, const request_context& ctx, std::string show_id) {
-  require_queue(e, show_id);
-  const auto ref = queue_ref(show_id);
   room out;
-  out.version = e.index.head(ref).version;
-  co_await up_to_date(e, ctx, ref);
-  auto queue = e.views.views().queues.totals(show_id);
-  if (!queue) throw refuse(v1::NOT_FOUND, "This show's queue has not been opened.");
-  out.queue = std::move(*queue);
-  out.settings = settings_in_force(out.queue);
+  out.settings = first_settings(e, show_id);
+  co_await up_to_date(e, ctx, queue_ref(show_id));
+  if (auto queue = e.views.views().queues.totals(show_id, e.clock.now())) out.queue = std::move(*queue);
+  // A queue that was not opened with its show has none of its own until somebody joins.
+  if (out.queue.settings.ByteSizeLong() != 0) out.settings = out.queue.settings;
   out.supply = e.views.views().seat_map.totals(show_id).value_or(projections::show_totals{});
   out.show_id = std::move(show_id);
   co_return out;
 }
 
-void write_lanes(json_writer& json, const projections::queue_totals& q) {
+void write_lanes(json_writer& json, const room& r, const queue_pace& pace) {
   json.key("lanes").begin_array();
-  for (const auto& lane : q.lanes)
-    json.begin_object().member("name", lane.name).member("weight", lane.weight).member("waiting", lane.waiting).end_object();
+  for (std::size_t i = 0; i != pace.weights.size(); ++i) {
+    const auto at = static_cast<int>(i);
+    json.begin_object().member("name", at < r.settings.lanes_size() ? r.settings.lanes(at).name() : std::string{})
+        .member("weight", pace.weights[i]).member("waiting", i < r.queue.lanes.size() ? r.queue.lanes[i].waiting : 0).end_object();
+  }
   json.end_array();
 }
 
@@ -98,6 +81,7 @@ void write_standing(json_writer& json, const projections::queue_totals& q) {
   json.member("paused", q.paused);
   write_words(json, "pauseReason", q.pause_reason);
   json.member("draining", q.draining);
+  write_words(json, "drainReason", q.drain_reason);
   write_words(json, "notice", q.notice);
   write_words(json, "end", q.end == v1::QUEUE_IS_OPEN ? "" : v1::QueueEnd_Name(q.end));
 }
@@ -110,19 +94,26 @@ void write_supply(json_writer& json, const room& r) {
   json.end_array().end_object();
 }
 
+void write_pace(json_writer& json, const queue_pace& pace) {
+  json.member("mode", pace.is_smooth ? "smooth" : "window").member("order", pace.is_drawn_by_lot ? "random" : "joining")
+      .member("admitPerWindow", pace.per_window).member("windowSeconds", pace.window_ms / 1000).member("maxActive", pace.max_active)
+      .member("admissionSeconds", pace.admission_ms / 1000).member("graceSeconds", pace.grace_ms / 1000);
+}
+
+void write_people(json_writer& json, const projections::queue_totals& q) {
+  json.member("joined", q.joined).member("waiting", q.waiting).member("inside", q.inside).member("admitted", q.admitted).member("left", q.left);
+}
+
 std::string body_of_room(const room& r) {
   std::string out;
   json_writer json{out};
-  const auto& q = r.queue;
-  json.begin_object().member("showId", r.show_id)
-      .member("mode", r.settings.mode()).member("order", r.settings.order())
-      .member("admitPerWindow", q.admit_per_window).member("windowSeconds", q.window_seconds)
-      .member("maxActive", q.max_active).member("admissionSeconds", q.admission_seconds).member("graceSeconds", q.grace_seconds)
-      .member("joined", q.joined).member("waiting", q.waiting).member("inside", q.inside)
-      .member("admitted", q.admitted).member("left", q.left);
-  write_lanes(json, q);
-  write_times(json, q);
-  write_standing(json, q);
+  const queue_pace pace{r.settings};
+  json.begin_object().member("showId", r.show_id);
+  write_pace(json, pace);
+  write_people(json, r.queue);
+  write_lanes(json, r, pace);
+  write_times(json, r.queue);
+  write_standing(json, r.queue);
   write_supply(json, r);
   json.end_object();
   return out;
@@ -130,7 +121,7 @@ std::string body_of_room(const room& r) {
 
 /// Joins, admissions and sales tell pictures of the same settings apart; `If-Match` asks for the settings only.
 std::string tag_of(const room& r) {
-  return 'v' + std::to_string(version_of(r.settings)) + '.' + std::to_string(r.version) + '.' + std::to_string(r.supply.version);
+  return 'v' + std::to_string(version_of(r.settings)) + '.' + std::to_string(r.queue.version) + '.' + std::to_string(r.supply.version);
 }
 
 reply show_room(engine& e, request_context& ctx) {
@@ -276,7 +267,7 @@ reply act(engine& e, request_context& ctx, const action& what) {
   const std::string show_id{ctx.path_param("id")};
   const auto body = body_of<v1::QueueActionBody>(ctx);
   inspect(what, body);
-  require_queue(e, show_id);
+  first_settings(e, show_id);
   auto r = make_request(ctx, queue_ref(show_id));
   what.fill(*r->command.mutable_queue(), body);
   const auto a = co_await ask(e, ctx, r);

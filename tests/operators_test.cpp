@@ -444,7 +444,7 @@ TEST_CASE("an operator does all of it from the command line as well") {
   says("", "1 wait, 2 inside");
   says("pause --reason \"The till is down\"", "paused: The till is down");
   says("notice \"Back soon\" --reason news", "Back soon");
-  says("drain --reason late", "draining");
+  says("drain --reason late", "draining: late");
   says("resume", "open\n");
   says("set --max-active 7 --mode smooth --lane everybody=1 --lane members=3", "members");
   says("set --per-window 3", "at most 7 inside");
