@@ -147,6 +147,44 @@ TEST_CASE("a token for one purpose is refused for another, also once it is remem
   CHECK(admission->user_id == "usr_ann");
 }
 
+TEST_CASE("a login is the same device in each of its tokens and after a restart, and no other login is") {
+  const temp_dir f;
+  const auto device_of = [&](std::string session, http::role role = http::role::user) {
+    const auto tokens = open(f);
+    auto c = access_of_ann();
+    c.role = role;
+    c.session = std::move(session);
+    const auto token = tokens->issue(c);
+    const auto first = tokens->caller("Bearer " + token, noon), remembered = tokens->caller("Bearer " + token, noon + 1s);
+    REQUIRE(first);
+    REQUIRE(remembered);
+    CHECK(first->device == remembered->device);
+    return first->device;
+  };
+  const auto one = http::tokens::new_session(), other = http::tokens::new_session();
+  CHECK(one.size() == 11);  // 64 bits
+  CHECK(device_of(one) == device_of(one));
+  CHECK(device_of(one) != device_of(other));
+  CHECK(device_of("phone") == 0x5771fdf8);  // it is in the log of those who run this: it must stay
+  CHECK(device_of("") == 0);
+  CHECK(device_of(one, http::role::service) == 0);
+  CHECK(device_of(one, http::role::operator_) == 0);
+}
+
+TEST_CASE("a ticket's token says which device it is for") {
+  const temp_dir f;
+  const auto tokens = open(f);
+  for (const auto what : {http::purpose::queue, http::purpose::admission}) {
+    for (const std::uint32_t device : {0u, 7u, 0xffffffffu}) {
+      auto c = place_of_ann(what);
+      c.device = device;
+      const auto found = tokens->verify(tokens->issue(c), what, noon);
+      REQUIRE(found);
+      CHECK(found->device == device);
+    }
+  }
+}
+
 TEST_CASE("the algorithm none is never accepted") {
   const temp_dir f;
   const auto tokens = open(f);
@@ -169,6 +207,17 @@ TEST_CASE("an outside issuer's tokens are accepted with its key and in no other 
   const auto verified = tokens->verify(with_signature(unsigned_token(algorithm, ann), key, digest), http::purpose::access, noon);
   REQUIRE(verified);
   CHECK(verified->role == http::role::operator_);
+
+  // its logins are told apart by `sid`, or else its tokens by `jti`
+  const auto device = [&](const std::string& more) {
+    const auto payload = R"({"sub":"u","iss":"https://id","exp":1800000060)" + more + "}";
+    const auto found = tokens->verify(with_signature(unsigned_token(algorithm, payload), key, digest), http::purpose::access, noon);
+    return found ? std::optional{found->device} : std::nullopt;
+  };
+  CHECK(device("") == 0u);
+  CHECK(device(R"(,"sid":"a","jti":"1")") == device(R"(,"sid":"a","jti":"2")"));
+  CHECK(device(R"(,"jti":"1")") != device(R"(,"jti":"2")"));
+  CHECK(device(R"(,"jti":"1")") != 0u);
 
   // the public key, which everyone has, taken for an HMAC's secret
   CHECK_FALSE(tokens->verify(with_hmac(unsigned_token("HS256", ann), content_of(file)), http::purpose::access, noon));

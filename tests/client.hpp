@@ -218,6 +218,14 @@ class watcher {
     done.get();
     return boost::json::parse(boost::beast::buffers_to_string(buffer.data())).as_object();
   }
+  /// Reads until the node closes it. @return the code
+  std::uint16_t closed_with() {
+    try {
+      for (;;) read();
+    } catch (const boost::system::system_error&) {
+      return stream_.reason().code;
+    }
+  }
 
  private:
   boost::asio::io_context io_;
