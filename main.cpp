@@ -9,6 +9,7 @@
 #include "bench/bare_server.hpp"
 #include "cli_client.hpp"
 #include "cli_common.hpp"
+#include "cli_draw.hpp"
 #include "cli_log.hpp"
 #include "cli_queue.hpp"
 #include "cli_serve.hpp"
@@ -96,6 +97,7 @@ int main(int argc, char** argv) {
   usher::cli::add_bench(app, code);
   usher::cli::add_log(app, code);
   usher::cli::add_stats(app, code);
+  usher::cli::add_verify_draw(app, code);
   add_bare_server(app, code);
   try {
     app.parse(argc, argv);
