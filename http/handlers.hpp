@@ -17,6 +17,7 @@ void add_user_routes(rows&, engine&);
 void add_show_routes(rows&, engine&);
 void add_queue_routes(rows&, engine&);
 void add_operator_routes(rows&, engine&);
+void add_draw_routes(rows&, engine&);
 void add_reservation_routes(rows&, engine&);
 void add_money_routes(rows&, engine&);
 void add_payment_routes(rows&, engine&);
@@ -100,6 +101,14 @@ T value_of(result<T> r) {
 }
 
 std::chrono::milliseconds wait_of(const engine&, const request_context&);
+
+/// A ticket of the queue, and the device that its token is for.
+struct held_ticket {
+  projections::ticket_view ticket;
+  std::uint32_t device = 0;
+};
+/// The ticket that a request is about, from `Queue-Token`, `?token=` or, of a POST, the body. Throws refusal.
+held_ticket ticket_of(engine&, request_context&);
 
 /// GET /reservations/{date}: the free seats of each show of that day. It shares its pattern with a reservation's id.
 reply show_availability(engine&, request_context&, std::string date);

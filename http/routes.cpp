@@ -10,6 +10,7 @@ std::vector<route> make_routes(engine& e) {
   add_show_routes(table, e);
   add_queue_routes(table, e);
   add_operator_routes(table, e);
+  add_draw_routes(table, e);
   add_reservation_routes(table, e);
   add_money_routes(table, e);
   add_payment_routes(table, e);

@@ -27,12 +27,6 @@ std::string room_of(const engine& e, const std::string& show_id) {
   return room_members(e.views.views().queues.totals(show_id, e.clock.now()).value_or(projections::queue_totals{}));
 }
 
-/// A ticket, and the device that its token is for.
-struct held_ticket {
-  ticket_view ticket;
-  std::uint32_t device = 0;
-};
-
 std::string body_of_ticket(const engine& e, const ticket_view& t, std::uint32_t device) {
   std::string out;
   json_writer json{out};
@@ -68,7 +62,8 @@ reply join(engine& e, request_context& ctx) {
   co_return answered(a.outcome.ticket().existing() ? 200 : 201, a, body_of_ticket(e, *ticket, ctx.caller->device));
 }
 
-/// The ticket that a request is about, from `Queue-Token`, `?token=` or the body. Throws refusal.
+}  // namespace
+
 held_ticket ticket_of(engine& e, request_context& ctx) {
   std::string token{ctx.header("Queue-Token").value_or(ctx.query_param("token").value_or(""))};
   if (token.empty() && ctx.method == method::post) token = body_of<v1::StatusBody>(ctx).token();
@@ -83,6 +78,8 @@ held_ticket ticket_of(engine& e, request_context& ctx) {
   if (ctx.caller) check_device(*ticket, ctx.caller->device);
   return {std::move(*ticket), claims->device};
 }
+
+namespace {
 
 /// A connection that watches one ticket through the feeds, for as long as this lives.
 template <class Connection>

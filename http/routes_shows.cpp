@@ -2,10 +2,8 @@
 
 #include <boost/json/value.hpp>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/use_awaitable.hpp>
-
 #include "events/seating_plan.hpp"
+#include "http/beside.hpp"
 #include "http/bodies.hpp"
 #include "http/handlers.hpp"
 #include "http/secret.hpp"
@@ -191,22 +189,13 @@ projections::moment moment_of(std::string_view text, const std::string& show_id)
   return out;
 }
 
-/// Folds of the past that may wait for their turn.
-constexpr std::size_t histories_max = 16;
-
 asio::awaitable<result<std::optional<projections::seats_then>>> fold(const engine& e, std::string show_id, projections::moment until) {
   co_return projections::seats_as_of(e.log, show_id, until);
 }
 
 asio::awaitable<projections::seats_then> seats_then(engine& e, std::string show_id, projections::moment until) {
-  const struct place_in_line {
-    std::atomic<std::size_t>& waiting;
-    const std::size_t before = waiting++;
-    ~place_in_line() { --waiting; }
-  } place{e.histories_waiting};
-  if (place.before >= histories_max) throw refuse(v1::BUSY, "Too many read the past.");
   auto work = fold(e, std::move(show_id), until);
-  auto folded = co_await asio::co_spawn(e.histories, std::move(work), asio::use_awaitable);
+  auto folded = co_await beside(e, std::move(work));
   auto then = value_of(std::move(folded));
   if (!then) throw refuse(v1::NOT_FOUND, "There was no such show then.");
   co_return std::move(*then);

@@ -4,6 +4,7 @@
 #include <mutex>
 #include <stdexcept>
 
+#include "events/draw.hpp"
 #include "events/waiting_room.hpp"
 #include "projections/bytes.hpp"
 #include "projections/table.hpp"
@@ -281,18 +282,32 @@ std::optional<draw_view> queues::draw(std::string_view show_id) const {
   if (found == lines_.end()) return std::nullopt;
   const auto& room = found->second->room;
   const auto& head = room.head();
-  if (head.draw_secret().empty() || !room.pace().is_drawn_by_lot) return std::nullopt;
-  return draw_view{head.draw_secret(), head.entries_closed() ? room.entries() : 0, head.draw_root(),
-                   head.drawn(), head.entries_closed_at_ms(), head.drawn_at_ms()};
+  const bool sells_at_once = head.opens_at_ms() == 0 && !head.entries_closed();
+  if (head.draw_secret().empty() || !room.pace().is_drawn_by_lot || sells_at_once) return std::nullopt;
+  draw_view seen;
+  seen.commitment = draw::commitment(head.draw_secret());
+  seen.entries_closed = head.entries_closed();
+  if (seen.entries_closed) {
+    seen.count = room.entries();
+    seen.root = room.draw_root();
+    seen.closed_at_ms = head.entries_closed_at_ms();
+  }
+  seen.drawn = head.drawn();
+  if (seen.drawn) {
+    seen.secret = head.draw_secret();
+    seen.drawn_at_ms = head.drawn_at_ms();
+  }
+  return seen;
 }
 
-void queues::visit_drawn(std::string_view show_id, std::uint64_t from_number, std::size_t count,
+void queues::visit_drawn(std::string_view show_id, std::uint64_t from, std::size_t max,
                          const std::function<void(const drawn_ticket&)>& visit) const {
   const std::shared_lock lock(mutex_);
   const auto found = lines_.find(show_id);
   if (found == lines_.end()) return;
   const auto& room = found->second->room;
-  for (auto n = std::max<std::uint64_t>(from_number, 1); n <= room.entries() && count != 0; ++n, --count)
+  if (!room.head().drawn()) return;
+  for (auto n = std::max<std::uint64_t>(from, 1); n <= room.entries() && max != 0; ++n, --max)
     visit({n, room.rank_of(n), room.user_of(n), room.at(n).joined_at_ms});
 }
 

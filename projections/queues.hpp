@@ -8,6 +8,7 @@
 #include <shared_mutex>
 #include <vector>
 
+#include "events/merkle.hpp"
 #include "projections/projection.hpp"
 
 namespace usher::projections {
@@ -83,21 +84,23 @@ struct queue_totals {
   v1::QueueSettings settings;          ///< as they were given, without the defaults
 };
 
-/// What is public of the draw among those who came before the sale opened.
+/// The draw of a show's waiting room, as far as it has come.
 struct draw_view {
-  std::string secret_of_commitment;    ///< 32 bytes; to be told to nobody before the draw, only its hash
-  std::uint64_t count = 0;             ///< who takes part: the tickets 1 to this, once the entries are closed
-  std::string root;                    ///< of the tree over them; empty: the entries are open
-  bool held = false;                   ///< the secret is public
+  merkle::digest commitment{};    ///< SHA-256 of the secret; public
+  bool entries_closed = false;    ///< the sale has opened, and nobody takes part any more
+  std::uint64_t count = 0;        ///< once the entries are closed: the tickets 1 to this take part
+  merkle::digest root{};          ///< once the entries are closed: over them
   std::int64_t closed_at_ms = 0;
-  std::int64_t held_at_ms = 0;
+  bool drawn = false;
+  std::string secret;             ///< empty until it is drawn, and nobody's business
+  std::int64_t drawn_at_ms = 0;
 };
 
-/// One ticket that took part.
+/// One that took part.
 struct drawn_ticket {
   std::uint64_t number = 0;
-  std::uint64_t rank = 0;      ///< 0 before the draw
-  std::string_view user_id;
+  std::uint64_t rank = 0;      ///< over all lanes, from 1
+  std::string_view user_id;    ///< valid during the visit
   std::int64_t joined_at_ms = 0;
 };
 
@@ -121,10 +124,11 @@ class queues final : public projection {
   /// Shows where somebody waits, by id.
   [[nodiscard]] std::vector<std::string> with_waiting() const;
 
-  /// @return nullopt where nobody is drawn by lot
+  /// @return nullopt where nothing is drawn: the show has no queue, sells at once, or takes people in the order of joining
   [[nodiscard]] std::optional<draw_view> draw(std::string_view show_id) const;
-  /// Visits at most `count` of those who take part, from this number on. What it is given lives as long as the call.
-  void visit_drawn(std::string_view show_id, std::uint64_t from_number, std::size_t count, const std::function<void(const drawn_ticket&)>&) const;
+  /// Visits the tickets `from`, `from` + 1 … of a draw that was held: `max` of them, or as many as there are.
+  /// The waiting rooms take nothing in meanwhile, so ask for a thousand at a time.
+  void visit_drawn(std::string_view show_id, std::uint64_t from, std::size_t max, const std::function<void(const drawn_ticket&)>&) const;
 
  private:
   struct line;
