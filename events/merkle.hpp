@@ -9,7 +9,7 @@
 
 namespace usher::merkle {
 
-using digest = std::array<unsigned char, 32>;
+using digest = sha256_digest;
 
 /// SHA-256 of 0x00 and the entry: of an entry of the list.
 digest leaf(std::string_view entry);

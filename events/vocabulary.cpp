@@ -2,13 +2,11 @@
 
 #include "events/vocabulary.hpp"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cstdio>
-#include <cstdlib>
+
+#include "events/sha256.hpp"
 
 namespace usher {
 namespace {
@@ -30,14 +28,7 @@ constexpr std::array<std::pair<v1::Kind, std::string_view>, 9> words{{
 
 /// 80 bits of SHA-256 over `prefix` and `seed`. The prefix keeps ids of different kinds apart where they share a seed.
 std::string digest(std::string_view prefix, std::string_view seed) {
-  std::string text{prefix};
-  text += seed;
-  std::array<unsigned char, EVP_MAX_MD_SIZE> hash{};
-  static EVP_MD* const sha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);  // looking it up costs more than the hash
-  if (EVP_Digest(text.data(), text.size(), hash.data(), nullptr, sha256, nullptr) != 1) {
-    std::fputs("bug: OpenSSL has no SHA-256\n", stderr);
-    std::abort();
-  }
+  const auto hash = sha256({prefix, seed});
   std::string out(digest_length, '\0');
   for (std::size_t i = 0; i != digest_length; ++i) {
     const std::size_t bit = i * 5;

@@ -1,47 +1,15 @@
-// SHA-256 by OpenSSL, which uses the processor's instructions for it; BLAKE2b by libsodium, which is the faster for a few bytes.
+// Over records SHA-256; over names BLAKE2b by libsodium, which is the faster for a few bytes.
 
 #include "store/hash.hpp"
 
-#include <openssl/evp.h>
 #include <sodium.h>
 
 #include <array>
-#include <memory>
 
-#include "store/bug.hpp"
+#include "events/sha256.hpp"
 
 namespace usher::store {
 namespace {
-
-using digest_bytes = std::array<unsigned char, 32>;
-
-/// The algorithm and the context are looked up once: both cost more than the hash itself.
-class hasher {
- public:
-  hasher() : algorithm_{EVP_MD_fetch(nullptr, "SHA256", nullptr), &EVP_MD_free}, context_{EVP_MD_CTX_new(), &EVP_MD_CTX_free} {
-    if (!algorithm_ || !context_) bug("OpenSSL has no SHA-256");
-  }
-  void start() {
-    if (EVP_DigestInit_ex2(context_.get(), algorithm_.get(), nullptr) != 1) bug("SHA-256 can't be started");
-  }
-  void add(const void* data, std::size_t size) {
-    if (EVP_DigestUpdate(context_.get(), data, size) != 1) bug("SHA-256 failed");
-  }
-  digest_bytes finish() {
-    digest_bytes out;
-    if (EVP_DigestFinal_ex(context_.get(), out.data(), nullptr) != 1) bug("SHA-256 failed");
-    return out;
-  }
-
- private:
-  std::unique_ptr<EVP_MD, decltype(&EVP_MD_free)> algorithm_;
-  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
-};
-
-hasher& hasher_of_this_thread() {
-  thread_local hasher h;
-  return h;
-}
 
 /// Over a number and two texts, each text after its length so that no two triples give the same bytes.
 short_hash hash_triple(std::uint32_t tag, std::string_view first, std::string_view second) {
@@ -61,13 +29,7 @@ constexpr std::uint32_t tag_of_keys = 1000;  // beyond every Kind
 
 }  // namespace
 
-std::string sha256(std::string_view bytes) {
-  auto& h = hasher_of_this_thread();
-  h.start();
-  h.add(bytes.data(), bytes.size());
-  const auto digest = h.finish();
-  return {reinterpret_cast<const char*>(digest.data()), digest.size()};
-}
+std::string sha256(std::string_view bytes) { return std::string{bytes_of(usher::sha256({bytes}))}; }
 
 short_hash hash_of(const v1::EntityRef& ref) {
   return hash_triple(static_cast<std::uint32_t>(ref.kind()), ref.group(), ref.name());
