@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "bench/bench.hpp"
+#include "bench/bench_queue.hpp"
 #include "bench/rehearse.hpp"
 #include "cli_server.hpp"
 #include "events/json.hpp"
@@ -198,6 +199,30 @@ void add_rehearse(CLI::App& app, int& code) {
   verb->callback([flags, &code] { code = rehearse(*flags); });
 }
 
+namespace {
+
+/// Runs a measurement with this very program as the engine.
+template <class Options>
+int measure(Options options, int (*run)(const Options&)) {
+  std::error_code failed;
+  options.binary = std::filesystem::read_symlink("/proc/self/exe", failed).string();
+  return failed ? complain({errc::io_failure, "/proc/self/exe: " + failed.message()}) : run(options);
+}
+
+void add_bench_queue(CLI::App& bench, int& code) {
+  auto options = std::make_shared<bench::queue_bench_options>();
+  auto* verb = bench.add_subcommand("queue", "A full waiting room: how fast it hears of admissions, and what it costs");
+  verb->add_option("--sockets", options->sockets, "WebSockets that wait")->capture_default_str()->check(CLI::PositiveNumber);
+  verb->add_option("--joins", options->joins, "People a second who join meanwhile")->capture_default_str()->check(CLI::PositiveNumber);
+  verb->add_option("--seconds", options->seconds, "Of joining")->capture_default_str()->check(CLI::PositiveNumber);
+  verb->add_option("--scratch", options->scratch, "A folder on the disk to be measured")->capture_default_str()->check(CLI::ExistingDirectory);
+  verb->add_flag("--json", options->json, "Report as JSON");
+  verb->footer("Example:\n  usher bench queue --sockets 20000 --joins 5000 --seconds 30");
+  verb->callback([options, &code] { code = measure(*options, bench::bench_queue); });
+}
+
+}  // namespace
+
 void add_bench(CLI::App& app, int& code) {
   auto options = std::make_shared<bench::bench_options>();
   auto* verb = app.add_subcommand("bench", "Measure the engine beside bare HTTP on this machine; takes a few minutes");
@@ -208,10 +233,9 @@ void add_bench(CLI::App& app, int& code) {
   verb->add_option("--scratch", options->scratch, "A folder on the disk to be measured")->capture_default_str()->check(CLI::ExistingDirectory);
   verb->add_flag("--json", options->json, "Report as JSON");
   verb->footer("Example:\n  usher bench --connections 128 --seconds 10 --json > bench.json");
-  verb->callback([options, &code] {
-    std::error_code failed;
-    options->binary = std::filesystem::read_symlink("/proc/self/exe", failed).string();
-    code = failed ? complain({errc::io_failure, "/proc/self/exe: " + failed.message()}) : bench::bench(*options);
+  add_bench_queue(*verb, code);
+  verb->callback([verb, options, &code] {
+    if (verb->get_subcommands().empty()) code = measure(*options, bench::bench);
   });
 }
 

@@ -1,241 +1,30 @@
-// Children, scenarios and the table. Each figure is a ratio to the bare server's, since absolute ones only describe a machine.
+// Scenarios and the table. Each figure is a ratio to the bare server's, since absolute ones only describe a machine.
 #include "bench/bench.hpp"
 
 #include "bench/client.hpp"
+#include "bench/engine.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/io_context.hpp>
 #include <boost/json.hpp>
 
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <linux/magic.h>
-#include <spawn.h>
-#include <sys/socket.h>
-#include <sys/vfs.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <iostream>
-#include <iterator>
 #include <stdexcept>
-#include <system_error>
 #include <thread>
 #include <utility>
 
 namespace usher::bench {
 namespace {
 
-namespace asio = boost::asio;
 namespace json = boost::json;
 using boost::beast::http::verb;
-using clock = std::chrono::steady_clock;
 
-constexpr std::size_t rows_per_show = 100;
-constexpr std::size_t seats_per_row = 1'000;
-constexpr std::size_t seats_per_show = rows_per_show * seats_per_row;
 constexpr std::size_t shows_side_by_side = 8;
 constexpr std::size_t seats_per_group = seats_per_show * shows_side_by_side;
 constexpr std::size_t users = 64;
 constexpr std::size_t events_per_reservation = 3;  // the reservation, the buyer's allowance, the seat
-
-// --- children -----------------------------------------------------------------------------------------------------
-
-// A child process of ours, ended with the object that stands for it.
-class child {
- public:
-  child(const std::string& binary, std::vector<std::string> arguments, const std::string& log) {
-    posix_spawn_file_actions_t files;
-    ::posix_spawn_file_actions_init(&files);
-    ::posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
-    ::posix_spawn_file_actions_addopen(&files, STDERR_FILENO, (log + ".err").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
-    arguments.insert(arguments.begin(), binary);
-    std::vector<char*> words;
-    for (auto& argument : arguments) words.push_back(argument.data());
-    words.push_back(nullptr);
-    const int error = ::posix_spawn(&pid_, binary.c_str(), &files, nullptr, words.data(), ::environ);
-    ::posix_spawn_file_actions_destroy(&files);
-    if (error != 0) throw std::system_error(error, std::system_category(), binary);
-  }
-  child(child&& other) noexcept : pid_(std::exchange(other.pid_, -1)) {}
-  child& operator=(child&& other) noexcept {
-    std::swap(pid_, other.pid_);
-    return *this;
-  }
-  ~child() { end(SIGKILL); }
-
-  int wait() {
-    int status = 0;
-    while (pid_ > 0 && ::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {}
-    pid_ = -1;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
-  }
-  void end(int signal) {
-    if (pid_ > 0) {
-      ::kill(pid_, signal);
-      wait();
-    }
-  }
-  [[nodiscard]] bool running() const {
-    siginfo_t ended{};
-    return pid_ > 0 && ::waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid == 0;
-  }
-
-  [[nodiscard]] std::size_t resident_bytes() const {
-    std::ifstream status{"/proc/" + std::to_string(pid_) + "/status"};
-    for (std::string word; status >> word;) {
-      std::size_t kib = 0;
-      if (word == "VmRSS:" && status >> kib) return kib * 1024;
-    }
-    return 0;
-  }
-
- private:
-  pid_t pid_ = -1;
-};
-
-std::uint16_t free_port() {
-  const int probe = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  if (::bind(probe, reinterpret_cast<sockaddr*>(&address), size) != 0 || ::getsockname(probe, reinterpret_cast<sockaddr*>(&address), &size) != 0)
-    throw std::system_error(errno, std::system_category(), "free port");
-  ::close(probe);
-  return ntohs(address.sin_port);
-}
-
-// --- single requests ----------------------------------------------------------------------------------------------
-
-http_reply call(const endpoint& server, http_request request) {
-  asio::io_context io{1};
-  connection_pool pool{io, server, 1};
-  http_reply reply;
-  asio::co_spawn(
-      io, [&]() -> asio::awaitable<void> { reply = co_await pool.send(std::move(request)); }, asio::detached);
-  io.run();
-  return reply;
-}
-
-json::object created(const endpoint& server, http_request request) {
-  const auto target = request.target;
-  const auto reply = call(server, std::move(request));
-  if (reply.status / 100 != 2) throw std::runtime_error(target + " answered " + std::to_string(reply.status) + ": " + reply.body);
-  return json::parse(reply.body).as_object();
-}
-
-std::string text(const json::object& object, const char* name) { return std::string{object.at(name).as_string()}; }
-
-void wait_until_served(const endpoint& server, const http_request& probe, const child& process) {
-  const auto limit = clock::now() + std::chrono::minutes(2);
-  while (call(server, probe).status != 200) {
-    if (!process.running()) throw std::runtime_error("a server ended before it was ready; its log is in the scratch folder");
-    if (clock::now() > limit) throw std::runtime_error("a server was not ready within two minutes");
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-}
-
-// --- the engine under test ----------------------------------------------------------------------------------------
-
-std::string first_word_of(const std::string& path) {
-  std::ifstream file{path};
-  std::string word;
-  file >> word;
-  return word;
-}
-
-class scratch_folder {
- public:
-  explicit scratch_folder(const std::string& parent) : path_(std::filesystem::absolute(parent) / "usher-bench-XXXXXX") {
-    std::string name = path_;
-    if (::mkdtemp(name.data()) == nullptr) throw std::system_error(errno, std::system_category(), name);
-    path_ = name;
-  }
-  ~scratch_folder() {
-    std::error_code ignored;
-    if (!kept_) std::filesystem::remove_all(path_, ignored);
-  }
-  scratch_folder(const scratch_folder&) = delete;
-  scratch_folder& operator=(const scratch_folder&) = delete;
-
-  [[nodiscard]] std::string file(const char* name) const { return path_ / name; }
-  [[nodiscard]] bool in_memory() const {
-    struct statfs info {};
-    return ::statfs(path_.c_str(), &info) == 0 && info.f_type == TMPFS_MAGIC;
-  }
-  void keep() { kept_ = true; }
-
- private:
-  std::filesystem::path path_;
-  bool kept_ = false;
-};
-
-class engine {
- public:
-  engine(std::string binary, const scratch_folder& scratch)
-      : binary_(std::move(binary)), scratch_(scratch), server_{"127.0.0.1", free_port()}, process_(spawn()) {
-    wait_until_served(server_, {verb::get, "/readyz", {}, {}}, process_);
-    service_ = token("service");
-    operator_ = token("operator");
-  }
-
-  [[nodiscard]] const endpoint& server() const { return server_; }
-  [[nodiscard]] std::size_t resident_bytes() const { return process_.resident_bytes(); }
-  [[nodiscard]] std::string service() const { return "Bearer " + service_; }
-
-  std::string open_show(const std::string& title, bool queue) {
-    json::array rows;
-    for (std::size_t row = 0; row < rows_per_show; ++row) rows.push_back({{"name", "R" + std::to_string(row)}, {"seats", seats_per_row}, {"tier", "all"}});
-    json::object plan{{"title", title}, {"venue", "bench"}, {"startsAt", "2099-01-01T20:00:00Z"}, {"currency", "EUR"},
-                      {"ticketLimit", 1'000'000}, {"holdSeconds", 3'600}};
-    plan["tiers"] = json::array{json::object{{"name", "all"}, {"price", 1'000}}};
-    plan["sections"] = json::array{json::object{{"name", "floor"}, {"kind", "seated"}, {"rows", std::move(rows)}}};
-    if (queue) plan["queue"] = json::object{{"admitPerWindow", 250}, {"windowSeconds", 10}};
-    return text(created(server_, {verb::post, "/shows", json::serialize(plan), fields(operator_, "show-" + title)}), "showId");
-  }
-
-  std::string sign_up(const std::string& name) {
-    const json::object user{{"name", name}, {"email", name + "@bench.invalid"}};
-    return text(created(server_, {verb::post, "/users", json::serialize(user), fields(service_, "user-" + name)}), "userId");
-  }
-
-  // Killed, not asked to stop: the start that matters is the one after a crash.
-  double seconds_to_restart() {
-    process_.end(SIGKILL);
-    const auto start = clock::now();
-    process_ = spawn();
-    wait_until_served(server_, {verb::get, "/readyz", {}, {}}, process_);
-    return std::chrono::duration<double>(clock::now() - start).count();
-  }
-
- private:
-  child spawn() const {
-    return {binary_, {"serve", "--data", scratch_.file("data"), "--listen", "127.0.0.1:" + std::to_string(server_.port)}, scratch_.file("engine.log")};
-  }
-  std::string token(const char* role) const {
-    const auto file = scratch_.file(role);
-    child process{binary_, {"token", "--data", scratch_.file("data"), "--role", role}, file};
-    if (process.wait() != 0) throw std::runtime_error(std::string{"`usher token --role "} + role + "` failed");
-    return first_word_of(file);
-  }
-  static headers fields(const std::string& token, std::string key) { return {{"Authorization", "Bearer " + token}, {"Idempotency-Key", std::move(key)}}; }
-
-  std::string binary_;
-  const scratch_folder& scratch_;
-  endpoint server_;
-  child process_;
-  std::string service_, operator_;
-};
 
 // --- what is sent -------------------------------------------------------------------------------------------------
 
@@ -248,7 +37,7 @@ class reservations {
 
   void provide(std::size_t seats) {
     while (shows_.size() * seats_per_show < next_ + seats) {
-      for (std::size_t i = 0; i < shows_side_by_side; ++i) shows_.push_back(on_.open_show("sale-" + std::to_string(shows_.size()), false));
+      for (std::size_t i = 0; i < shows_side_by_side; ++i) shows_.push_back(on_.open_show("sale-" + std::to_string(shows_.size())));
     }
   }
 
@@ -287,7 +76,7 @@ class reservations {
 
 class queue_tokens {
  public:
-  explicit queue_tokens(engine& on) : on_(on), show_(on.open_show("queue", true)) {}
+  explicit queue_tokens(engine& on) : on_(on), show_(on.open_show("queue", engine::queue{})) {}
 
   bool operator()(std::size_t, std::string& bytes) {
     const auto number = std::to_string(joined_++);

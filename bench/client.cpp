@@ -37,6 +37,7 @@ using tcp = asio::ip::tcp;
 using clock = std::chrono::steady_clock;
 using boost::system::error_code;
 
+constexpr rlim_t file_limit_wanted = 262'144;
 constexpr auto request_timeout = std::chrono::seconds(35);  // above the longest wait that the interface allows (30 s)
 
 auto into(error_code& error) { return asio::redirect_error(asio::use_awaitable, error); }
@@ -415,8 +416,9 @@ load_result run_closed_loop(const load& what, const request_source& source) { re
 std::size_t raise_file_limit() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
+  const rlimit more{file_limit_wanted, std::max<rlim_t>(limit.rlim_max, file_limit_wanted)};
   limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
+  if (::setrlimit(RLIMIT_NOFILE, &more) != 0) ::setrlimit(RLIMIT_NOFILE, &limit);  // only root goes beyond the hard limit
   ::getrlimit(RLIMIT_NOFILE, &limit);
   return limit.rlim_cur;
 }
