@@ -2,6 +2,7 @@
 
 #include <boost/json.hpp>
 
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <fstream>
@@ -123,54 +124,97 @@ void add_import(CLI::App& show, int& code) {
 
 // --- rehearse -----------------------------------------------------------------------------------------------------
 
+constexpr std::int64_t rehearsed_price = 4'500;
+constexpr std::size_t seats_a_row = 50;
+constexpr std::size_t buyers_a_seat = 2;  // where nobody says how large the hall is
+
 struct rehearse_flags {
   server_flags node;
   bench::rehearsal_options options;
-  std::string arrive_over = "10s";
+  std::string arrive_over = "10s", at_most = "15m", think = "2s";
+  std::vector<std::string> channels;
+  std::string hall;
+  std::size_t seats = 0;
+  std::uint32_t per_window = 250, window_seconds = 10, max_active = 0, admission_seconds = 60, grace_seconds = 300, hold_seconds = 60;
+  std::string opens_in;
+  bool smooth = false;
 };
 
-bool is_seated(const json::object& show) {
-  const auto* sections = show.if_contains("sections");
-  if (!sections || !sections->is_array()) return false;
-  for (const auto& section : sections->as_array()) {
-    if (section.is_object() && text_of(section.as_object(), "kind") == "seated") return true;
+json::array every_category_of(const json::object& plan) {
+  json::array out;
+  const auto* categories = plan.if_contains("categories");
+  if (!categories || !categories->is_array()) return out;
+  for (const auto& category : categories->as_array()) {
+    if (category.is_object()) out.push_back(json::object{{"name", text_of(category.as_object(), "name")}, {"price", rehearsed_price}});
   }
-  return false;
+  return out;
 }
 
-/// The first show with numbered seats, else the first one: a rehearsal explains best what it can't play.
-std::string first_show(const json::object& page) {
-  std::string first;
-  const auto* items = page.if_contains("items");
-  if (!items || !items->is_array()) return first;
-  for (const auto& item : items->as_array()) {
-    if (!item.is_object()) continue;
-    const auto id = text_of(item.as_object(), "showId");
-    if (is_seated(item.as_object())) return id;
-    if (first.empty()) first = id;
+json::array rows_of(std::size_t seats) {
+  json::array rows;
+  for (std::size_t left = seats; left > 0;) {
+    const auto row = std::min(left, seats_a_row);
+    rows.push_back(json::object{{"name", std::to_string(rows.size() + 1)}, {"seats", row}, {"tier", "Seat"}});
+    left -= row;
   }
-  return first;
+  return rows;
+}
+
+result<std::string> rehearsed_show(const rehearse_flags& flags) {
+  const auto now = std::chrono::floor<std::chrono::seconds>(system_wall_clock{}.now());
+  json::object queue{{"admitPerWindow", flags.per_window}, {"windowSeconds", flags.window_seconds}, {"admissionSeconds", flags.admission_seconds},
+                     {"graceSeconds", flags.grace_seconds}};
+  if (flags.max_active > 0) queue["maxActive"] = flags.max_active;
+  if (flags.smooth) queue["mode"] = "smooth";
+  json::object body{{"title", "Rehearsal"}, {"startsAt", to_rfc3339(now + default_notice)}, {"currency", "EUR"},
+                    {"holdSeconds", flags.hold_seconds}, {"queue", std::move(queue)}};
+  if (!flags.opens_in.empty()) {
+    const auto wait = duration_in(flags.opens_in);
+    if (!wait) return failure{errc::invalid_argument, "--opens-in: as in 30s or 2m"};
+    body["saleOpensAt"] = to_rfc3339(now + *wait);
+  }
+  if (flags.hall.empty()) {
+    const auto seats = flags.seats > 0 ? flags.seats : std::max<std::size_t>(flags.options.buyers / buyers_a_seat, 1);
+    body["tiers"] = json::array{json::object{{"name", "Seat"}, {"price", rehearsed_price}}};
+    body["sections"] = json::array{json::object{{"name", "Hall"}, {"kind", "seated"}, {"rows", rows_of(seats)}}};
+    return json::serialize(body);
+  }
+  auto plan = plan_in(flags.hall);
+  if (!plan) return plan.error();
+  body["tiers"] = every_category_of(plan->as_object());
+  body["seatingPlan"] = std::move(*plan);
+  return json::serialize(body);
+}
+
+std::vector<bench::channel> channels_of(const std::vector<std::string>& names) {
+  std::vector<bench::channel> out;
+  for (const auto& name : names) {
+    out.push_back(name == "websocket" ? bench::channel::websocket : name == "sse" ? bench::channel::events
+                  : name == "longpoll" ? bench::channel::long_poll : bench::channel::poll);
+  }
+  return out;
 }
 
 int rehearse(rehearse_flags flags) {
-  const auto arrive_over = duration_in(flags.arrive_over);
+  auto& options = flags.options;
+  const auto arrive_over = duration_in(flags.arrive_over), at_most = duration_in(flags.at_most), think = duration_in(flags.think);
   if (!arrive_over) return complain({errc::invalid_argument, "--arrive-over: as in 90s, 15m or 1h"});
+  if (!at_most) return complain({errc::invalid_argument, "--at-most: as in 90s, 15m or 1h"});
+  if (!think) return complain({errc::invalid_argument, "--think: as in 5s or 1m"});
   auto to = server_of(flags.node);
   if (!to) return complain(to.error());
-  auto& options = flags.options;
   if (options.show.empty()) {
-    bench::http_request request;
-    request.target = "/shows";
-    const auto reply = exchange(*to, std::move(request));
-    if (reply.status != 200) return complain_about(reply);
-    options.show = first_show(object_in(reply.body));
-    if (options.show.empty()) return complain({errc::io_failure, "the node has no show; open one with `usher show import`"});
-    std::cerr << "rehearsing " << options.show << '\n';
+    auto show = rehearsed_show(flags);
+    if (!show) return complain(show.error());
+    options.new_show = std::move(*show);
   }
   options.host = to->at.host;
   options.port = to->at.port;
   options.operator_token = to->token;
   options.arrive_over = *arrive_over;
+  options.at_most = *at_most;
+  options.think = *think;
+  if (!flags.channels.empty()) options.channels = channels_of(flags.channels);
   // Its 2 says that it couldn't begin, which is no misuse of the command line.
   return bench::rehearse(options, std::cout) == 0 ? succeeded : was_refused;
 }
@@ -186,16 +230,37 @@ void add_show(CLI::App& app, int& code) {
 void add_rehearse(CLI::App& app, int& code) {
   auto flags = std::make_shared<rehearse_flags>();
   auto& o = flags->options;
-  auto* verb = app.add_subcommand("rehearse", "Play an opening night with invented buyers against a running node, and check its books");
-  verb->add_option("--show", o.show, "With numbered seats; nobody else may buy from it meanwhile. Default: the first such show");
+  auto* verb = app.add_subcommand("rehearse", "Play an opening night with invented buyers against a running node, and check its books and its waiting room");
+  auto* show = verb->add_option("--show", o.show, "With numbered seats; nobody else may buy from it meanwhile. Default: a new show with a waiting room");
   verb->add_option("--buyers", o.buyers)->capture_default_str()->check(CLI::PositiveNumber);
-  verb->add_option("--abandon", o.abandon, "Share of the buyers who leave on the way, 0 to 1")->capture_default_str()->check(CLI::Range(0.0, 1.0));
+  verb->add_option("--abandon", o.abandon, "Share of the buyers who go away: while they wait, once inside, or while they hold seats; 0 to 1")
+      ->capture_default_str()->check(CLI::Range(0.0, 1.0));
   verb->add_option("--connections", o.connections, "HTTP requests in flight at most")->capture_default_str()->check(CLI::PositiveNumber);
+  verb->add_option("--waiting-connections", o.waiting_connections, "Of people who wait, at most; the node's own limit is `connections_max`. Who finds none left asks every few seconds")
+      ->capture_default_str();
+  verb->add_option("--channels", flags->channels, "How people wait, in turns: websocket, sse, longpoll, poll. Default: the first three")
+      ->delimiter(',')->check(CLI::IsMember({"websocket", "sse", "longpoll", "poll"}));
+  verb->add_option("--think", flags->think, "What a buyer needs inside on average, as in 5s")->capture_default_str();
   verb->add_option("--arrive-over", flags->arrive_over, "Arrivals are spread evenly over this long: 90s, 15m, 1h")->capture_default_str();
+  verb->add_option("--at-most", flags->at_most, "Whoever is still on the way then gives up")->capture_default_str();
   verb->add_option("--seed", o.seed, "Of the buyers' choices")->capture_default_str();
+  const auto of_the_new_show = [&](CLI::Option* option) { option->group("The new show")->excludes(show); };
+  auto* hall = verb->add_option("--hall", flags->hall, "A seating plan of pretix's format")->check(CLI::ExistingFile);
+  of_the_new_show(hall);
+  auto* seats = verb->add_option("--seats", flags->seats, "In rows of 50, in place of a hall. Default: half as many as buyers")->check(CLI::Range(1, 200'000))->excludes(hall);
+  of_the_new_show(seats);
+  of_the_new_show(verb->add_option("--per-window", flags->per_window, "People admitted per window")->capture_default_str()->check(CLI::PositiveNumber));
+  of_the_new_show(verb->add_option("--window-seconds", flags->window_seconds)->capture_default_str()->check(CLI::PositiveNumber));
+  of_the_new_show(verb->add_flag("--smooth", flags->smooth, "Spread each window's admissions evenly over it"));
+  of_the_new_show(verb->add_option("--max-active", flags->max_active, "People inside at a time; 0: no cap")->capture_default_str());
+  of_the_new_show(verb->add_option("--admission-seconds", flags->admission_seconds, "How long an admitted person may reserve")->capture_default_str()->check(CLI::PositiveNumber));
+  of_the_new_show(verb->add_option("--grace-seconds", flags->grace_seconds, "How long a place is kept for somebody who isn't heard of")->capture_default_str()->check(CLI::PositiveNumber));
+  of_the_new_show(verb->add_option("--hold-seconds", flags->hold_seconds, "How long a reservation waits for its payment")->capture_default_str()->check(CLI::PositiveNumber));
+  of_the_new_show(verb->add_option("--opens-in", flags->opens_in, "The sale opens so long from now, with a draw among those who came before: 30s, 2m"));
   add_server_flags(*verb, flags->node);
   verb->add_flag("--json", o.json, "Report as JSON");
-  verb->footer("Exit code 0 only if every check of the books holds.\n\nExample:\n  usher rehearse --buyers 2000 --arrive-over 30s --data data");
+  verb->footer("Exit code 0 only if every check holds. The new show stays, with what was bought.\n\n"
+               "Examples:\n  usher rehearse --buyers 2000 --arrive-over 30s --data data\n  usher rehearse --buyers 20000 --abandon 0.4 --max-active 600 --opens-in 30s");
   verb->callback([flags, &code] { code = rehearse(*flags); });
 }
 

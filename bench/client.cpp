@@ -143,7 +143,7 @@ asio::awaitable<http_reply> connection_pool::impl::exchange(connection& via, con
   error_code error;
   http::response_parser<http::string_body> parser;
   parser.body_limit(std::uint64_t{64} << 20);
-  via.stream.expires_after(request_timeout);
+  via.stream.expires_at(std::min(clock::now() + request_timeout, request.give_up));
   co_await http::async_write(via.stream, message, into(error));
   if (!error) co_await http::async_read(via.stream, via.buffer, parser, into(error));
   if (error) {
@@ -178,7 +178,7 @@ asio::awaitable<http_reply> connection_pool::send(http_request request) {
   auto via = co_await impl_->acquire();
   const bool reused = via->open;
   if (reused) reply = co_await impl_->exchange(*via, request);
-  if (reply.status == 0) {
+  if (reply.status == 0 && clock::now() < request.give_up) {
     const auto error = co_await impl_->open(*via);
     if (error) {
       reply.body = error.message();
@@ -231,6 +231,84 @@ asio::awaitable<std::optional<std::string>> websocket_client::receive() {
   co_await impl_->stream.async_read(impl_->buffer, into(error));
   if (error) co_return std::nullopt;
   co_return beast::buffers_to_string(impl_->buffer.data());
+}
+
+struct event_source::impl {
+  explicit impl(asio::io_context& context) : io(context), stream(context) {}
+  asio::io_context& io;
+  beast::tcp_stream stream;
+  beast::flat_buffer buffer;
+  http::response_parser<http::string_body> parser;
+  std::string unread;  // of the body, from the first event that was not given out
+
+  asio::awaitable<error_code> read_some();
+  std::optional<std::string> next();
+};
+
+// Takes the body out of the parser as it comes: the stream has no end, and nobody needs what has been read. The parser isn't
+// eager, since an eager one would want to see the next chunk before it gives out this one.
+asio::awaitable<error_code> event_source::impl::read_some() {
+  error_code error;
+  co_await http::async_read_some(stream, buffer, parser, into(error));
+  auto& body = parser.get().body();
+  unread += body;
+  body.clear();
+  co_return error;
+}
+
+std::optional<std::string> event_source::impl::next() {
+  for (auto end = unread.find("\n\n"); end != std::string::npos; end = unread.find("\n\n")) {
+    const std::string event = unread.substr(0, end + 1);
+    unread.erase(0, end + 2);
+    std::string data;
+    for (std::size_t line = 0; line < event.size();) {
+      const auto stop = event.find('\n', line);
+      if (event.compare(line, 6, "data: ") == 0) data.append(event, line + 6, stop - line - 6);
+      line = stop + 1;
+    }
+    if (!data.empty()) return data;  // else a comment, or advice for browsers
+  }
+  return std::nullopt;
+}
+
+event_source::event_source(asio::io_context& io) : impl_(std::make_unique<impl>(io)) {}
+event_source::~event_source() = default;
+event_source::event_source(event_source&&) noexcept = default;
+event_source& event_source::operator=(event_source&&) noexcept = default;
+
+asio::awaitable<http_reply> event_source::connect(endpoint server, std::string target, clock::time_point deadline) {
+  http_reply reply;
+  error_code error;
+  const auto addresses = resolve(impl_->io, server, error);
+  if (error) co_return reply;
+  impl_->stream.expires_at(deadline);
+  co_await impl_->stream.async_connect(addresses, into(error));
+  if (error) co_return reply;
+  http::request<http::empty_body> request{http::verb::get, target, 11};
+  request.set(http::field::host, server.host + ":" + std::to_string(server.port));
+  request.set(http::field::accept, "text/event-stream");
+  impl_->parser.body_limit(boost::none);
+  co_await http::async_write(impl_->stream, request, into(error));
+  if (!error) co_await http::async_read_header(impl_->stream, impl_->buffer, impl_->parser, into(error));
+  if (error) co_return reply;
+  reply.status = impl_->parser.get().result_int();
+  while (reply.status != 200 && !error && !impl_->parser.is_done()) error = co_await impl_->read_some();
+  if (reply.status != 200) reply.body = std::move(impl_->unread);
+  co_return reply;
+}
+
+asio::awaitable<std::optional<std::string>> event_source::receive() {
+  for (;;) {
+    auto event = impl_->next();
+    if (event || impl_->parser.is_done()) co_return event;
+    const auto error = co_await impl_->read_some();
+    if (error && impl_->unread.empty()) co_return std::nullopt;
+    if (error) {
+      event = impl_->next();
+      impl_->unread.clear();
+      co_return event;
+    }
+  }
 }
 
 std::string wire_bytes(const http_request& request) {

@@ -1,4 +1,5 @@
-// The two HTTP clients of this folder: a pooled one that coroutines wait on, and a closed loop that only measures.
+// The clients of this folder: a pool of HTTP connections, a WebSocket and an event stream that coroutines wait on, and a closed
+// loop that only measures.
 #pragma once
 
 #include "bench/histogram.hpp"
@@ -33,6 +34,7 @@ struct http_request {
   std::string target;
   std::string body;  // JSON, or empty
   headers fields;
+  std::chrono::steady_clock::time_point give_up = std::chrono::steady_clock::time_point::max();  // its connection is dropped then
 };
 
 /// What came back. `status` 0: nothing did, and `body` is the reason in words; the server may have acted all the same.
@@ -56,7 +58,7 @@ class connection_pool {
   connection_pool(const connection_pool&) = delete;
   connection_pool& operator=(const connection_pool&) = delete;
 
-  /// Sends one request and waits for its answer, for at most 35 s once it has a connection. Never throws.
+  /// Sends one request and waits for its answer, for at most 35 s once it has a connection, and until `give_up`. Never throws.
   boost::asio::awaitable<http_reply> send(http_request request);
 
  private:
@@ -77,6 +79,25 @@ class websocket_client {
   boost::asio::awaitable<bool> connect(endpoint server, std::string token, std::chrono::steady_clock::time_point deadline);
   boost::asio::awaitable<bool> send(std::string message);
   /// The next message, or nothing once the connection is gone or the deadline has passed.
+  boost::asio::awaitable<std::optional<std::string>> receive();
+
+ private:
+  struct impl;
+  std::unique_ptr<impl> impl_;
+};
+
+/// One stream of server-sent events, of a single-threaded io_context.
+class event_source {
+ public:
+  explicit event_source(boost::asio::io_context& io);
+  ~event_source();
+  event_source(event_source&&) noexcept;
+  event_source& operator=(event_source&&) noexcept;
+
+  /// Asks for the stream; every later wait ends at `deadline`.
+  /// @return  status 200 once the stream is open; else the refusal with its body, or 0 where the server can't be reached
+  boost::asio::awaitable<http_reply> connect(endpoint server, std::string target, std::chrono::steady_clock::time_point deadline);
+  /// The data of the next event, or nothing once the stream has ended or the deadline has passed.
   boost::asio::awaitable<std::optional<std::string>> receive();
 
  private:

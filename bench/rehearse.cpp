@@ -1,8 +1,11 @@
 // Buyers as coroutines of one thread; what they were promised is kept in a ledger and compared with the server at the end.
 #include "bench/rehearse.hpp"
 
+#include "bench/answers.hpp"
 #include "bench/client.hpp"
 #include "bench/histogram.hpp"
+#include "bench/rehearsal_report.hpp"
+#include "bench/watch.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -17,15 +20,12 @@
 #include <array>
 #include <cstdio>
 #include <exception>
-#include <iomanip>
 #include <map>
 #include <optional>
 #include <ostream>
 #include <random>
-#include <sstream>
 #include <stdexcept>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -41,13 +41,21 @@ using asio::use_awaitable;
 
 constexpr int choices_max = 10;  // of seats, before a buyer gives up
 constexpr int attempts_max = 6;  // of one request
+constexpr int losses_max = 5;    // of a connection that waits, before its buyer asks now and then instead
 constexpr std::size_t party_max = 4;
-constexpr auto poll_every = std::chrono::seconds(2);
+constexpr std::int64_t patience_ms = 30'000;  // who goes away goes within this, where no wait was promised
 
-enum class step { sign_up, join, status, admission, map, reserve, charge, pay, leave, release, balance };
-constexpr std::array step_names{"sign up", "join the queue", "queue status", "wait for admission", "seat map", "reserve", "charge", "pay", "leave the queue", "release", "balance"};
-enum class ending { bought, sold_out, outrun, abandoned, admission_lost, out_of_time, failed };
-constexpr std::array ending_names{"bought", "sold out", "lost every race", "abandoned", "admission expired", "out of time", "failed"};
+enum class step { sign_up, join, admission, map, reserve, charge, pay, leave, release, balance };
+constexpr std::array step_names{"sign up", "join the queue", "wait for admission", "seat map", "reserve", "charge", "pay", "leave the queue", "release", "balance"};
+enum class ending {
+  bought, nothing_left, closed, at_the_door, outrun, left, vanished_waiting, vanished_inside, vanished_holding, released, admission_lost, place_lost, out_of_time, failed
+};
+constexpr std::array ending_names{"bought", "inside, but nothing left", "told it was over", "turned away at the door", "lost every race", "left the queue",
+                                  "vanished while waiting", "vanished once inside", "vanished with seats held", "gave seats back", "admission expired", "lost their place",
+                                  "out of time", "failed"};
+/// What somebody is going to do, though events may take the choice from them.
+enum class plan { buy, leave_waiting, vanish_waiting, vanish_inside, vanish_holding, release };
+constexpr std::array ways_to_abandon{plan::leave_waiting, plan::vanish_waiting, plan::vanish_inside, plan::vanish_holding, plan::release};
 
 struct seat {
   std::string name, row;  // row: section and row, so that equal neighbours are side by side
@@ -64,7 +72,12 @@ struct purchase {
 
 struct buyer {
   std::size_t number = 0;
-  std::string user, token, ticket, queue_token, admission;
+  std::string user, token, admission;
+  watched_ticket ticket;
+  std::optional<waiting_book::ticket> story;
+  plan intends = plan::buy;
+  bool waits = false;                 // in the queue, and listens
+  std::optional<ending> turned_away;  // what they heard in place of an admission
   std::int64_t charged = 0;
   std::int64_t charge_unknown = 0;  // sent, but no answer was heard
   std::optional<purchase> bought;
@@ -72,64 +85,18 @@ struct buyer {
   ending end = ending::failed;
 };
 
-// --- reading answers: an absent or odd member reads as nothing, and the step that needs it fails -------------------
+std::int64_t wall_ms() { return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
-json::object object_of(const std::string& body) {
-  json::error_code error;
-  auto value = json::parse(body, error);
-  return !error && value.is_object() ? std::move(value.get_object()) : json::object{};
-}
-
-std::string text(const json::object& object, std::string_view name) {
-  const auto* value = object.if_contains({name.data(), name.size()});
-  if (value == nullptr) return {};
-  if (value->is_string()) return std::string{value->get_string()};
-  return value->is_null() ? std::string{} : json::serialize(*value);
-}
-
-std::int64_t number(const json::object& object, std::string_view name) {
-  const auto* value = object.if_contains({name.data(), name.size()});
-  json::error_code error;
-  const auto found = value != nullptr && value->is_number() ? value->to_number<std::int64_t>(error) : 0;
-  return error ? 0 : found;
-}
-
-json::object member(const json::object& object, std::string_view name) {
-  const auto* value = object.if_contains({name.data(), name.size()});
-  return value != nullptr && value->is_object() ? value->get_object() : json::object{};
-}
-
-// Both alphabets; anything else, such as padding, is -1. A table, since every buyer decodes the whole map.
-constexpr std::array<signed char, 256> base64_values = [] {
-  constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::array<signed char, 256> values{};
-  values.fill(-1);
-  for (std::size_t i = 0; i < alphabet.size(); ++i) values[static_cast<unsigned char>(alphabet[i])] = static_cast<signed char>(i);
-  values['-'] = values['+'];
-  values['_'] = values['/'];
-  return values;
-}();
-
-std::string base64_bytes(std::string_view text) {
-  std::string bytes;
-  bytes.reserve(text.size() * 3 / 4);
-  unsigned gathered = 0;
-  int bits = 0;
-  for (const char c : text) {
-    const int value = base64_values[static_cast<unsigned char>(c)];
-    if (value < 0) continue;
-    gathered = gathered << 6 | static_cast<unsigned>(value);
-    if ((bits += 6) >= 8) bytes.push_back(static_cast<char>(gathered >> (bits -= 8) & 0xff));
-  }
-  return bytes;
-}
-
-// Seat i stands in byte i / 4, at bits 2 * (i % 4) from the lowest.
-std::vector<char> states_of(const std::string& body, std::size_t seats) {
-  const auto bytes = base64_bytes(text(object_of(body), "states"));
-  std::vector<char> states(seats, 3);
-  for (std::size_t i = 0; i < seats && i / 4 < bytes.size(); ++i) states[i] = static_cast<char>(static_cast<unsigned char>(bytes[i / 4]) >> 2 * (i % 4) & 3);
-  return states;
+pace pace_in(const json::object& queue, pace before) {
+  const auto take = [&queue](const char* name, std::uint32_t& into) {
+    if (const auto found = count(queue, name); found && *found > 0) into = static_cast<std::uint32_t>(*found);
+  };
+  take("admitPerWindow", before.per_window);
+  take("windowSeconds", before.window_s);
+  take("admissionSeconds", before.admission_s);
+  take("maxActive", before.max_active);
+  if (const auto started = time_ms(queue, "windowStartedAt"); started != 0) before.window_started_ms = started;
+  return before;
 }
 
 // --- the rehearsal ------------------------------------------------------------------------------------------------
@@ -137,21 +104,26 @@ std::vector<char> states_of(const std::string& body, std::size_t seats) {
 class rehearsal {
  public:
   rehearsal(const rehearsal_options& options, std::ostream& out)
-      : options_(options), out_(out), server_{options.host, options.port}, pool_(io_, server_, options.connections), random_(options.seed),
+      : options_(options), out_(out), server_{options.host, options.port}, pool_(io_, server_, options.connections),
+        watcher_(io_, server_, pool_, options.waiting_connections), random_(options.seed),
         run_(std::to_string(std::random_device{}()) + std::to_string(std::random_device{}())), begin_(clock::now()) {}
 
   int run();
 
  private:
   awaitable<void> whole();
+  awaitable<void> open_show();
   awaitable<void> read_layout();
+  awaitable<void> read_pace();
   awaitable<void> live(std::size_t number);
   awaitable<ending> way_of(buyer& who, clock::time_point arrival);
   awaitable<bool> sign_up(buyer& who, clock::time_point arrival);
-  awaitable<std::optional<ending>> queue_up(buyer& who, bool leaves);
-  awaitable<std::string> watch(buyer& who);
-  awaitable<std::string> poll(buyer& who);
-  awaitable<ending> buy(buyer& who, bool leaves);
+  awaitable<std::optional<ending>> queue_up(buyer& who);
+  awaitable<std::optional<ending>> wait(buyer& who, clock::time_point going_at);
+  awaitable<ending> go_away(buyer& who);
+  awaitable<ending> leave(buyer& who);
+  awaitable<ending> buy(buyer& who);
+  awaitable<std::optional<ending>> abandon_hold(buyer& who, const purchase& held);
   awaitable<ending> pay_for(buyer& who, purchase held);
   awaitable<http_reply> reserve(buyer& who, const std::vector<std::size_t>& seats, int choice);
   awaitable<std::vector<char>> seat_states();
@@ -160,30 +132,36 @@ class rehearsal {
   awaitable<void> settle_unknown(buyer& who);
   awaitable<http_reply> ask(step what, clock::time_point planned, http_request request);
   awaitable<void> pause(clock::duration time);
+  awaitable<void> think();
+  awaitable<void> look_inside();
+  awaitable<void> compare_channels();
+  awaitable<void> compare_channels_for(const buyer& who);
+  awaitable<void> read_draw();
   awaitable<void> show_progress();
+  void aside(awaitable<void> work);
 
   void audit_sales(const std::vector<char>& before, const std::vector<char>& after);
   [[nodiscard]] std::size_t doubly_sold() const;
+  bool hear(buyer& who, const told& said);
+  void checks_of_channels();
+  clock::time_point going_at(const buyer& who, const told& said);
+  plan intention();
+  double between(double low, double high) { return std::uniform_real_distribution<>{low, high}(random_); }
   std::vector<std::size_t> choose(const std::vector<char>& states);
   [[nodiscard]] headers fields(const buyer& who, const std::string& key) const;
+  [[nodiscard]] headers as_operator() const;
   [[nodiscard]] bool late() const { return clock::now() >= begin_ + options_.at_most; }
   ending surprised(const char* at, const http_reply& by) {
     if (first_surprise_.empty()) first_surprise_ = std::string{at} + ": " + std::to_string(by.status) + " " + by.body.substr(0, 300);
     return ending::failed;
   }
   void check(std::string name, bool holds, std::string detail) { checks_.push_back({std::move(name), holds, std::move(detail)}); }
-  void print_table();
-  void print_json();
   void draw(bool last) const;
+  [[nodiscard]] rehearsal_report report() const;
 
   struct measured {
     histogram latency;
     std::map<int, std::uint64_t> by_status;
-  };
-  struct verdict {
-    std::string name;
-    bool holds;
-    std::string detail;
   };
 
   const rehearsal_options& options_;
@@ -191,11 +169,14 @@ class rehearsal {
   asio::io_context io_{1};
   endpoint server_;
   connection_pool pool_;
+  watcher watcher_;
   std::mt19937_64 random_;
   std::string run_;  // makes keys and addresses differ from every earlier run's
   clock::time_point begin_;
   double seconds_ = 0;
 
+  std::string show_;
+  pace pace_;
   std::vector<seat> seats_;
   std::vector<char> before_;
   std::vector<buyer> buyers_;
@@ -204,7 +185,12 @@ class rehearsal {
   std::vector<verdict> checks_;
   std::string first_surprise_;
   std::size_t surprises_ = 0;
-  std::size_t waiting_ = 0, ended_ = 0, audited_ = 0, watching_ = 0;
+  waiting_book book_;
+  std::vector<std::string> notes_;
+  std::string first_difference_;
+  std::size_t compared_ = 0, differed_ = 0, moved_meanwhile_ = 0;
+  std::size_t waiting_ = 0, ended_ = 0, audited_ = 0, watching_ = 0, asides_ = 0;
+  bool early_ = false;  // somebody came before the opening, so there is a draw
   std::exception_ptr failed_;
 };
 
@@ -212,6 +198,11 @@ headers rehearsal::fields(const buyer& who, const std::string& key) const {
   headers found{{"Authorization", "Bearer " + who.token}};
   if (!key.empty()) found.push_back({"Idempotency-Key", "rehearsal-" + run_ + "-" + std::to_string(who.number) + "-" + key});
   return found;
+}
+
+headers rehearsal::as_operator() const {
+  if (options_.operator_token.empty()) return {};
+  return {{"Authorization", "Bearer " + options_.operator_token}};
 }
 
 awaitable<void> rehearsal::pause(clock::duration time) {
@@ -236,15 +227,48 @@ awaitable<http_reply> rehearsal::ask(step what, clock::time_point planned, http_
   co_return reply;
 }
 
+// Half of what a buyer needs inside, give or take a half.
+awaitable<void> rehearsal::think() {
+  const auto time = std::chrono::duration_cast<clock::duration>(options_.think * between(0.25, 0.75));
+  if (time.count() > 0) co_await pause(time);
+}
+
+// What goes on beside the buyers, and ends with them.
+void rehearsal::aside(awaitable<void> work) {
+  ++asides_;
+  asio::co_spawn(io_, std::move(work), [this](std::exception_ptr error) {
+    --asides_;
+    if (error) notes_.push_back("something beside the buyers failed");
+  });
+}
+
+awaitable<void> rehearsal::open_show() {
+  show_ = options_.show;
+  if (!show_.empty()) co_return;
+  http_request request{verb::post, "/shows", options_.new_show, as_operator()};
+  request.fields.emplace_back("Idempotency-Key", "rehearsal-" + run_ + "-show");
+  const auto reply = co_await pool_.send(request);
+  show_ = text(object_of(reply.body), "showId");
+  if (reply.status != 201) throw std::runtime_error("the show can't be opened: " + std::to_string(reply.status) + " " + reply.body);
+  const auto ordered = object_of(options_.new_show);
+  if (const auto* queue = member(ordered, "queue")) pace_ = pace_in(*queue, pace_);
+}
+
+// From the operator's view where there is one; else as ordered, or the defaults.
+awaitable<void> rehearsal::read_pace() {
+  http_request request{verb::get, "/admin/shows/" + show_ + "/queue", {}, as_operator()};
+  const auto reply = co_await pool_.send(request);
+  if (reply.status == 200) pace_ = pace_in(object_of(reply.body), pace_);
+}
+
 awaitable<void> rehearsal::read_layout() {
-  headers as;
-  if (!options_.operator_token.empty()) as.push_back({"Authorization", "Bearer " + options_.operator_token});
+  const auto as = as_operator();
   std::string cursor;
   do {
-    const auto target = "/shows/" + options_.show + "/seats?format=list&limit=200" + (cursor.empty() ? "" : "&cursor=" + cursor);
+    const auto target = "/shows/" + show_ + "/seats?format=list&limit=200" + (cursor.empty() ? "" : "&cursor=" + cursor);
     http_request request{verb::get, target, {}, as};
     const auto reply = co_await pool_.send(request);
-    if (reply.status != 200) throw std::runtime_error("the seats of " + options_.show + " can't be read: " + std::to_string(reply.status) + " " + reply.body);
+    if (reply.status != 200) throw std::runtime_error("the seats of " + show_ + " can't be read: " + std::to_string(reply.status) + " " + reply.body);
     const auto page = object_of(reply.body);
     const auto* items = page.if_contains("items");
     if (items == nullptr || !items->is_array()) throw std::runtime_error("the list of seats has no items");
@@ -254,17 +278,15 @@ awaitable<void> rehearsal::read_layout() {
     }
     cursor = text(page, "nextCursor");
   } while (!cursor.empty());
-  if (seats_.empty()) throw std::runtime_error(options_.show + " has no numbered seats");
+  if (seats_.empty()) throw std::runtime_error(show_ + " has no numbered seats");
 }
 
 awaitable<std::vector<char>> rehearsal::seat_states() {
-  headers as;
-  if (!options_.operator_token.empty()) as.push_back({"Authorization", "Bearer " + options_.operator_token});
-  http_request request{verb::get, "/shows/" + options_.show + "/seats?format=bitset", {}, as};
+  http_request request{verb::get, "/shows/" + show_ + "/seats?format=bitset", {}, as_operator()};
   const auto reply = co_await ask(step::map, clock::now(), request);
   if (reply.status != 200 || text(object_of(reply.body), "states").empty())
     throw std::runtime_error("the seat map can't be read: " + std::to_string(reply.status) + " " + reply.body.substr(0, 200));
-  co_return states_of(reply.body, seats_.size());
+  co_return seat_states_in(reply.body, seats_.size());
 }
 
 // --- one buyer ----------------------------------------------------------------------------------------------------
@@ -286,14 +308,19 @@ awaitable<void> rehearsal::live(std::size_t number) {
   ++ended_;
 }
 
+plan rehearsal::intention() {
+  if (between(0, 1) >= options_.abandon) return plan::buy;
+  return ways_to_abandon[random_() % ways_to_abandon.size()];
+}
+
 awaitable<ending> rehearsal::way_of(buyer& who, clock::time_point arrival) {
-  const bool leaves = std::uniform_real_distribution<>{}(random_) < options_.abandon;
-  const bool leaves_the_queue = leaves && random_() % 3 == 0;
+  who.intends = intention();
   const bool signed_up = co_await sign_up(who, arrival);
   if (!signed_up) co_return ending::failed;
-  const auto turned = co_await queue_up(who, leaves_the_queue);
+  const auto turned = co_await queue_up(who);
+  if (who.story) book_.gone(*who.story);
   if (turned) co_return *turned;
-  const auto end = co_await buy(who, leaves);
+  const auto end = co_await buy(who);
   co_return end;
 }
 
@@ -312,66 +339,85 @@ awaitable<bool> rehearsal::sign_up(buyer& who, clock::time_point arrival) {
   co_return !who.token.empty();
 }
 
+// When somebody who doesn't want to wait to the end goes: at some moment of the wait that was promised.
+clock::time_point rehearsal::going_at(const buyer& who, const told& said) {
+  if (who.intends != plan::leave_waiting && who.intends != plan::vanish_waiting) return clock::time_point::max();
+  const auto longest_ms = said.promised && said.promised->p50_s > 0 ? 1'000.0 * said.promised->p50_s : static_cast<double>(patience_ms);
+  return clock::now() + std::chrono::milliseconds(static_cast<std::int64_t>(between(0, longest_ms)));
+}
+
 // Nothing: on with the purchase. A show without a queue refuses the token, and then its seats can be had at once.
-awaitable<std::optional<ending>> rehearsal::queue_up(buyer& who, bool leaves) {
-  const json::object body{{"showId", options_.show}};
+awaitable<std::optional<ending>> rehearsal::queue_up(buyer& who) {
+  const json::object body{{"showId", show_}};
   http_request request{verb::post, "/queue/token", json::serialize(body), fields(who, "join")};
   const auto reply = co_await ask(step::join, clock::now(), request);
+  if (reply.status == 410) co_return ending::at_the_door;
   if (reply.status / 100 == 4 && reply.status != 429) co_return std::nullopt;
   if (reply.status / 100 != 2) co_return surprised("join the queue", reply);
   const auto ticket = object_of(reply.body);
-  who.queue_token = text(ticket, "token");
-  who.ticket = text(ticket, "ticketId");
-  who.admission = text(member(ticket, "admission"), "token");
-  if (leaves && who.admission.empty()) {
-    http_request going{verb::delete_, "/queue/token", {}, fields(who, "leave")};
-    going.fields.push_back({"Queue-Token", who.queue_token});
-    const auto left = co_await ask(step::leave, clock::now(), going);
-    co_return left.status / 100 == 2 ? ending::abandoned : surprised("leave the queue", left);
-  }
+  who.ticket = {text(ticket, "ticketId"), text(ticket, "token"), who.token};
+  const auto said = told_in(reply.body);
+  const auto by = options_.channels[who.number % options_.channels.size()];
+  who.story = book_.joined(static_cast<std::uint64_t>(number(ticket, "number")), by);
+  const bool waits = hear(who, said);
+  if (!waits) co_return who.turned_away;
   const auto since = clock::now();
   ++waiting_;
-  if (who.admission.empty() && watching_ < options_.websockets) who.admission = co_await watch(who);
-  if (who.admission.empty()) who.admission = co_await poll(who);
+  who.waits = true;
+  const auto turned = co_await wait(who, going_at(who, said));
+  who.waits = false;
   --waiting_;
-  if (who.admission.empty()) co_return ending::failed;
-  steps_[static_cast<std::size_t>(step::admission)].latency.record(std::chrono::duration_cast<std::chrono::microseconds>(clock::now() - since).count());
-  co_return std::nullopt;
+  if (!turned) steps_[static_cast<std::size_t>(step::admission)].latency.record(std::chrono::duration_cast<std::chrono::microseconds>(clock::now() - since).count());
+  co_return turned;
 }
 
-// The admission token, or empty where the WebSocket ended first (the buyer then asks again by polling).
-awaitable<std::string> rehearsal::watch(buyer& who) {
-  ++watching_;
-  websocket_client socket{io_};
-  std::string found;
-  const json::object subscription{{"op", "subscribe"}, {"channel", "queue:" + who.ticket}};
-  bool open = co_await socket.connect(server_, who.token, begin_ + options_.at_most);
-  if (open) open = co_await socket.send(json::serialize(subscription));
-  while (open && found.empty()) {
-    const auto message = co_await socket.receive();
-    if (!message) break;
-    const auto data = member(object_of(*message), "data");
-    found = text(member(data, "admission"), "token");
-    if (text(data, "status") == "ADMITTED") break;
+// @return whether to go on listening
+bool rehearsal::hear(buyer& who, const told& said) {
+  book_.heard(*who.story, said, wall_ms());
+  early_ = early_ || said.status == "EARLY";
+  if (!said.admission.empty()) {
+    who.admission = said.admission;
+    return false;
   }
-  --watching_;
-  co_return found;
+  const bool waits = said.status.empty() || said.status == "EARLY" || said.status == "WAITING";
+  if (said.closed) who.turned_away = ending::closed;
+  else if (!waits || said.refusal == "queue-ticket-expired" || said.refusal == "not-found") who.turned_away = ending::place_lost;
+  return !who.turned_away && said.refusal.empty();
 }
 
-awaitable<std::string> rehearsal::poll(buyer& who) {
-  while (!late()) {
-    http_request request{verb::get, "/queue/status", {}, fields(who, "")};
-    request.fields.push_back({"Queue-Token", who.queue_token});
-    const auto reply = co_await ask(step::status, clock::now(), request);
-    if (reply.status != 200) {
-      surprised("queue status", reply);
-      break;
-    }
-    auto admission = text(member(object_of(reply.body), "admission"), "token");
-    if (!admission.empty()) co_return admission;
-    co_await pause(poll_every + std::chrono::milliseconds(random_() % 500));
+// Until the admission (nothing), or whatever comes before it. A connection that is lost is made again.
+awaitable<std::optional<ending>> rehearsal::wait(buyer& who, clock::time_point going_at) {
+  const auto until = std::min(going_at, begin_ + options_.at_most);
+  const listener hears = [this, &who](const told& said) { return hear(who, said); };
+  auto by = options_.channels[who.number % options_.channels.size()];
+  for (int losses = 0;; ++losses) {
+    if (losses == losses_max || watching_ >= options_.waiting_connections) by = channel::poll;
+    book_.listens_by(*who.story, by);
+    watching_ += by != channel::poll;
+    co_await watcher_.follow(by, who.ticket, until, hears);
+    watching_ -= by != channel::poll;
+    if (!who.admission.empty()) co_return std::nullopt;
+    if (who.turned_away) co_return who.turned_away;
+    if (late()) co_return ending::out_of_time;
+    if (clock::now() >= going_at) break;
+    co_await pause(std::chrono::milliseconds(200 + random_() % 1'000));
   }
-  co_return std::string{};
+  book_.gone(*who.story);
+  const auto end = co_await go_away(who);
+  co_return end;
+}
+
+awaitable<ending> rehearsal::go_away(buyer& who) {
+  if (who.intends == plan::vanish_waiting) co_return ending::vanished_waiting;
+  const auto end = co_await leave(who);
+  co_return end;
+}
+
+awaitable<ending> rehearsal::leave(buyer& who) {
+  http_request request{verb::delete_, "/queue/token", {}, fields(who, "leave")};
+  request.fields.push_back({"Queue-Token", who.ticket.token});
+  const auto left = co_await ask(step::leave, clock::now(), request);
+  co_return left.status / 100 == 2 || left.status == 410 ? ending::left : surprised("leave the queue", left);
 }
 
 // One to four free seats side by side, from a random place on; fewer where no such block is left; empty: nothing is free.
@@ -396,35 +442,49 @@ std::vector<std::size_t> rehearsal::choose(const std::vector<char>& states) {
 awaitable<http_reply> rehearsal::reserve(buyer& who, const std::vector<std::size_t>& seats, int choice) {
   json::array names;
   for (const auto at : seats) names.emplace_back(seats_[at].name);
-  const json::object body{{"showId", options_.show}, {"seats", std::move(names)}};
+  const json::object body{{"showId", show_}, {"seats", std::move(names)}};
   http_request request{verb::post, "/reservations", json::serialize(body), fields(who, "reserve-" + std::to_string(choice))};
   if (!who.admission.empty()) request.fields.push_back({"Queue-Token", who.admission});
   auto reply = co_await ask(step::reserve, clock::now(), std::move(request));
   co_return reply;
 }
 
-awaitable<ending> rehearsal::buy(buyer& who, bool leaves) {
+awaitable<ending> rehearsal::buy(buyer& who) {
+  const bool queued = !who.admission.empty();
+  if (queued && (who.intends == plan::vanish_inside || who.intends == plan::vanish_waiting)) co_return ending::vanished_inside;
+  co_await think();
+  if (queued && who.intends == plan::leave_waiting) {
+    const auto end = co_await leave(who);
+    co_return end;
+  }
   for (int choice = 0; choice < choices_max; ++choice) {
     if (late()) co_return ending::out_of_time;
     const auto states = co_await seat_states();
     const auto seats = choose(states);
-    if (seats.empty()) co_return ending::sold_out;
+    if (seats.empty()) co_return ending::nothing_left;
     const auto reply = co_await reserve(who, seats, choice);
     if (reply.status == 409) continue;
-    if (reply.status == 403 && !who.admission.empty()) co_return ending::admission_lost;
+    if (reply.status == 403 && queued) co_return ending::admission_lost;
+    if (reply.status == 410) co_return ending::nothing_left;
     if (reply.status != 201) co_return surprised("reserve", reply);
     const auto answer = object_of(reply.body);
     purchase held{text(answer, "reservationId"), seats, number(answer, "amount")};
-    if (leaves && random_() % 2 == 0) co_return ending::abandoned;  // without a word: the hold runs out by itself
-    if (leaves) {
-      http_request request{verb::delete_, "/reservations/" + held.reservation, {}, fields(who, "release")};
-      const auto released = co_await ask(step::release, clock::now(), request);
-      co_return released.status / 100 == 2 ? ending::abandoned : surprised("release", released);
-    }
+    const auto abandoned = co_await abandon_hold(who, held);
+    if (abandoned) co_return *abandoned;
+    co_await think();
     const auto end = co_await pay_for(who, std::move(held));
     co_return end;
   }
   co_return ending::outrun;
+}
+
+// Without a word the hold runs out by itself.
+awaitable<std::optional<ending>> rehearsal::abandon_hold(buyer& who, const purchase& held) {
+  if (who.intends == plan::buy) co_return std::nullopt;
+  if (who.intends != plan::release) co_return ending::vanished_holding;
+  http_request request{verb::delete_, "/reservations/" + held.reservation, {}, fields(who, "release")};
+  const auto released = co_await ask(step::release, clock::now(), request);
+  co_return released.status / 100 == 2 ? ending::released : surprised("release", released);
 }
 
 awaitable<ending> rehearsal::pay_for(buyer& who, purchase held) {
@@ -442,6 +502,84 @@ awaitable<ending> rehearsal::pay_for(buyer& who, purchase held) {
   }
   if (paid.status == 0 || paid.status == 409 || paid.status >= 500) who.payment_unknown = std::move(held);
   co_return surprised("pay", paid);
+}
+
+// --- beside the buyers --------------------------------------------------------------------------------------------
+
+// Each second, as an operator: how many are inside.
+awaitable<void> rehearsal::look_inside() {
+  while (ended_ < buyers_.size()) {
+    http_request request{verb::get, "/admin/shows/" + show_ + "/queue", {}, as_operator()};
+    const auto reply = co_await pool_.send(request);
+    if (reply.status / 100 == 4) {
+      notes_.push_back("who is inside could not be watched: " + std::to_string(reply.status));
+      co_return;
+    }
+    const auto seen = object_of(reply.body);
+    if (reply.status == 200) {
+      const auto* supply = member(seen, "supply");
+      inside_sample sample{wall_ms(), count(seen, "inside").value_or(0), count(seen, "waiting").value_or(0), count(seen, "admitted").value_or(0), {}};
+      if (supply != nullptr) sample.available = count(*supply, "available");
+      book_.sampled(sample);
+    }
+    co_await pause(std::chrono::seconds(1));
+  }
+}
+
+// Somebody who waits, at random, over and over: what does each channel say of their place at the same time?
+awaitable<void> rehearsal::compare_channels() {
+  while (ended_ < buyers_.size()) {
+    for (int tries = 0; tries < 50; ++tries) {
+      const auto& who = buyers_[random_() % buyers_.size()];
+      if (!who.waits) continue;
+      co_await compare_channels_for(who);
+      break;
+    }
+    co_await pause(std::chrono::milliseconds(500));
+  }
+}
+
+// Asked before and after, so that a place which moved in between is no contradiction.
+awaitable<void> rehearsal::compare_channels_for(const buyer& who) {
+  const auto ticket = who.ticket;
+  const auto before = co_await watcher_.ask_once(channel::long_poll, ticket);
+  const auto socket = co_await watcher_.ask_once(channel::websocket, ticket);
+  const auto stream = co_await watcher_.ask_once(channel::events, ticket);
+  const auto after = co_await watcher_.ask_once(channel::long_poll, ticket);
+  const auto same = [](const told& a, const told& b) { return a.status == b.status && a.position == b.position && a.ahead == b.ahead; };
+  const bool all_heard = !before.status.empty() && !socket.status.empty() && !stream.status.empty();
+  if (!all_heard || !same(before, after)) {
+    ++moved_meanwhile_;
+    co_return;
+  }
+  ++compared_;
+  if (same(before, socket) && same(before, stream)) co_return;
+  ++differed_;
+  const auto place = [](const told& of) { return of.status + " " + (of.position ? std::to_string(*of.position) : "-"); };
+  first_difference_ = ticket.id + ": " + place(before) + ", by WebSocket " + place(socket) + ", by events " + place(stream);
+}
+
+// The draw's document names everybody who took part and where it put them.
+awaitable<void> rehearsal::read_draw() {
+  if (!early_) co_return;
+  http_request request{verb::get, "/shows/" + show_ + "/draw/tickets", {}, {}};
+  const auto reply = co_await pool_.send(request);
+  const auto document = object_of(reply.body);
+  const auto* tickets = list(document, "tickets");
+  if (reply.status != 200 || tickets == nullptr) {
+    notes_.push_back("the draw's document could not be read: " + std::to_string(reply.status) + "; admissions are compared with the numbers instead");
+    co_return;
+  }
+  for (const auto& one : *tickets) {
+    if (const auto* ticket = one.if_object()) book_.drawn(count(*ticket, "number").value_or(0), count(*ticket, "rank").value_or(0));
+  }
+}
+
+void rehearsal::checks_of_channels() {
+  if (compared_ + moved_meanwhile_ == 0) return;
+  check("all channels tell the same story", differed_ == 0,
+        std::to_string(compared_) + " tickets asked by all of them, " + std::to_string(moved_meanwhile_) + " more moved meanwhile" +
+            (first_difference_.empty() ? "" : "; " + first_difference_));
 }
 
 // --- afterwards ---------------------------------------------------------------------------------------------------
@@ -550,63 +688,48 @@ void rehearsal::draw(bool last) const {
   constexpr std::size_t width = 30;
   const auto full = width * ended_ / std::max<std::size_t>(buyers_.size(), 1);
   const auto count = [this](ending of) { return endings_[static_cast<std::size_t>(of)]; };
-  std::fprintf(stderr, "\r[%s%s] %zu/%zu done, %zu waiting, %zu bought, %zu sold out, %zu failed %s", std::string(full, '#').c_str(),
-               std::string(width - full, ' ').c_str(), ended_, buyers_.size(), waiting_, count(ending::bought), count(ending::sold_out), count(ending::failed),
+  std::fprintf(stderr, "\r[%s%s] %zu/%zu done, %zu waiting, %zu bought, %zu too late, %zu failed %s", std::string(full, '#').c_str(),
+               std::string(width - full, ' ').c_str(), ended_, buyers_.size(), waiting_, count(ending::bought),
+               count(ending::closed) + count(ending::at_the_door) + count(ending::nothing_left), count(ending::failed),
                last ? "\n" : "");
   std::fflush(stderr);
 }
 
 awaitable<void> rehearsal::whole() {
+  co_await open_show();
   co_await read_layout();
+  co_await read_pace();
   before_ = co_await seat_states();
   buyers_.resize(options_.buyers);
   begin_ = clock::now();
   for (std::size_t i = 0; i < buyers_.size(); ++i) asio::co_spawn(io_, live(i), asio::detached);
-  if (::isatty(STDERR_FILENO)) asio::co_spawn(io_, show_progress(), asio::detached);
+  aside(look_inside());
+  aside(compare_channels());
+  if (::isatty(STDERR_FILENO)) aside(show_progress());
   while (ended_ < buyers_.size()) co_await pause(std::chrono::milliseconds(20));
   seconds_ = std::chrono::duration<double>(clock::now() - begin_).count();
+  while (asides_ > 0) co_await pause(std::chrono::milliseconds(20));
   co_await audit();
+  co_await read_draw();
+  co_await read_pace();  // again, since windows begin with the first admission
+  checks_of_channels();
 }
 
-void rehearsal::print_table() {
-  out_ << buyers_.size() << " buyers over " << options_.arrive_over.count() << " s, done after " << std::fixed << std::setprecision(1) << seconds_ << " s, seed "
-       << options_.seed << "\n\n";
-  for (std::size_t i = 0; i < endings_.size(); ++i) {
-    if (endings_[i] > 0) out_ << std::left << std::setw(20) << ending_names[i] << std::right << std::setw(9) << endings_[i] << '\n';
-  }
-  out_ << '\n' << std::left << std::setw(20) << "step" << std::right;
-  for (const char* column : {"count", "p50 ms", "p90 ms", "p99 ms", "max ms"}) out_ << std::setw(11) << column;
-  out_ << "  answers\n";
-  for (std::size_t i = 0; i < steps_.size(); ++i) {
-    const auto& [latency, by_status] = steps_[i];
-    if (latency.count() == 0) continue;
-    out_ << std::left << std::setw(20) << step_names[i] << std::right << std::setw(11) << latency.count() << std::setprecision(2);
-    for (const double quantile : {0.5, 0.9, 0.99}) out_ << std::setw(11) << static_cast<double>(latency.percentile_us(quantile)) / 1e3;
-    out_ << std::setw(11) << static_cast<double>(latency.max_us()) / 1e3 << ' ';
-    for (const auto& [status, count] : by_status) out_ << ' ' << (status == 0 ? "lost" : std::to_string(status)) << ':' << count;
-    out_ << '\n';
-  }
-  out_ << '\n';
-  for (const auto& one : checks_) out_ << (one.holds ? "ok      " : "FAILED  ") << one.name << " (" << one.detail << ")\n";
-  if (!first_surprise_.empty()) out_ << "first surprise: " << first_surprise_ << '\n';
-}
-
-void rehearsal::print_json() {
-  json::object outcomes, steps;
-  for (std::size_t i = 0; i < endings_.size(); ++i) outcomes[ending_names[i]] = endings_[i];
-  for (std::size_t i = 0; i < steps_.size(); ++i) {
-    const auto& latency = steps_[i].latency;
-    if (latency.count() == 0) continue;
-    json::object statuses;
-    for (const auto& [status, count] : steps_[i].by_status) statuses[std::to_string(status)] = count;
-    steps[step_names[i]] = json::object{{"count", latency.count()}, {"p50Us", latency.percentile_us(0.5)}, {"p90Us", latency.percentile_us(0.9)},
-                                        {"p99Us", latency.percentile_us(0.99)}, {"maxUs", latency.max_us()}, {"statuses", std::move(statuses)}};
-  }
-  json::array checks;
-  for (const auto& one : checks_) checks.push_back({{"name", one.name}, {"holds", one.holds}, {"detail", one.detail}});
-  out_ << json::serialize(json::object{{"buyers", buyers_.size()}, {"seconds", seconds_}, {"seed", options_.seed}, {"outcomes", std::move(outcomes)},
-                                       {"steps", std::move(steps)}, {"checks", std::move(checks)}, {"firstSurprise", first_surprise_}})
-       << '\n';
+rehearsal_report rehearsal::report() const {
+  rehearsal_report out;
+  out.show = show_;
+  out.buyers = buyers_.size();
+  out.arrived_over_s = std::chrono::duration<double>(options_.arrive_over).count();
+  out.seconds = seconds_;
+  out.seed = options_.seed;
+  for (std::size_t i = 0; i < endings_.size(); ++i) out.endings.push_back({ending_names[i], endings_[i]});
+  for (std::size_t i = 0; i < steps_.size(); ++i) out.steps.push_back({step_names[i], steps_[i].latency, steps_[i].by_status});
+  out.waiting = book_.judge(pace_);
+  out.checks = checks_;
+  out.checks.insert(out.checks.end(), out.waiting.checks.begin(), out.waiting.checks.end());
+  out.notes = notes_;
+  out.first_surprise = first_surprise_;
+  return out;
 }
 
 int rehearsal::run() {
@@ -616,18 +739,20 @@ int rehearsal::run() {
   });
   io_.run();
   if (failed_) std::rethrow_exception(failed_);
-  options_.json ? print_json() : print_table();
-  return std::all_of(checks_.begin(), checks_.end(), [](const verdict& one) { return one.holds; }) ? 0 : 1;
+  const auto found = report();
+  options_.json ? print_json(found, out_) : print_table(found, out_);
+  return found.holds() ? 0 : 1;
 }
 
 }  // namespace
 
 int rehearse(const rehearsal_options& options, std::ostream& out) try {
   if (options.buyers == 0) throw std::invalid_argument("a rehearsal needs at least one buyer");
+  if (options.channels.empty()) throw std::invalid_argument("people have to wait by some channel");
   const auto files = raise_file_limit();
   auto fitting = options;
   const std::size_t others = options.connections + 64;
-  fitting.websockets = std::min(options.websockets, files > others ? files - others : 0);
+  fitting.waiting_connections = std::min(options.waiting_connections, files > others ? files - others : 0);
   return rehearsal{fitting, out}.run();
 } catch (const std::exception& error) {
   out << "rehearsal: " << error.what() << '\n';
