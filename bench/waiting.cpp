@@ -37,7 +37,7 @@ std::optional<eta> eta_in(const json::object& data) {
 
 double median(std::vector<double>& of) {
   if (of.empty()) return 0;
-  const auto middle = of.begin() + static_cast<std::ptrdiff_t>(of.size() / 2);
+  const auto middle = of.begin() + static_cast<std::ptrdiff_t>((of.size() - 1) / 2);
   std::nth_element(of.begin(), middle, of.end());
   return *middle;
 }
