@@ -464,7 +464,8 @@ awaitable<ending> rehearsal::buy(buyer& who) {
     if (seats.empty()) co_return ending::nothing_left;
     const auto reply = co_await reserve(who, seats, choice);
     if (reply.status == 409) continue;
-    if (reply.status == 403 && queued) co_return ending::admission_lost;
+    const bool ticket_over = reply.status == 410 && text(object_of(reply.body), "code") == "queue-ticket-expired";
+    if (queued && (reply.status == 403 || ticket_over)) co_return ending::admission_lost;
     if (reply.status == 410) co_return ending::nothing_left;
     if (reply.status != 201) co_return surprised("reserve", reply);
     const auto answer = object_of(reply.body);

@@ -67,16 +67,19 @@ asio::awaitable<void> watcher::by_events(const watched_ticket& ticket, clock::ti
 }
 
 asio::awaitable<void> watcher::by_asking(bool held, const watched_ticket& ticket, clock::time_point until, const listener& hears) {
-  http_request request{boost::beast::http::verb::get, "/queue/status", {}, {{"Authorization", "Bearer " + ticket.access_token}, {"Queue-Token", ticket.token}}, until};
   auto& requests = held ? held_ : requests_;
-  bool first = true;  // how things stand; whatever happened before the long poll began would be missed by it
+  http_request request{boost::beast::http::verb::get, "/queue/status", {}, {{"Authorization", "Bearer " + ticket.access_token}, {"Queue-Token", ticket.token}}, until};
   while (clock::now() < until) {
-    const auto answer = co_await requests.send(request);
+    auto asked = request;
+    const auto answer = co_await requests.send(std::move(asked));
     if (answer.status == 0) break;
     const bool busy = answer.status == 503 || answer.status == 429;
-    if (!busy && !hears(told_in(answer.body))) break;
-    if (held && first) request.fields.emplace_back("Prefer", "wait=25");
-    first = false;
+    if (!busy && answer.status != 304 && !hears(told_in(answer.body))) break;
+    if (held && !busy) {  // from now on it waits for news against what was told last, so that nothing is missed in between
+      request.fields.resize(2);
+      request.fields.emplace_back("Prefer", "wait=25");
+      request.fields.emplace_back("If-None-Match", answer.etag);
+    }
     if (held && !busy) continue;
     const auto wait = busy ? busy_wait * std::max(answer.retry_after_s, 1u) : poll_every + std::chrono::milliseconds(polls_++ % 1'000);
     asio::steady_timer timer{io_, std::min(until, clock::now() + wait)};
