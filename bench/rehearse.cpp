@@ -568,7 +568,7 @@ awaitable<void> rehearsal::read_draw() {
   const auto document = object_of(reply.body);
   const auto* tickets = list(document, "tickets");
   if (reply.status != 200 || tickets == nullptr) {
-    notes_.push_back("the draw's document could not be read: " + std::to_string(reply.status) + "; admissions are compared with the numbers instead");
+    notes_.push_back("the draw's document could not be read: " + std::to_string(reply.status) + "; the admissions of those who took part are not checked");
     co_return;
   }
   for (const auto& one : *tickets) {

@@ -144,7 +144,8 @@ std::size_t waiting_book::overtakers(const pace& by) const {
   std::vector<const story*> order;
   for (const auto& one : stories_) {
     const bool waited_to_the_end = one.listens || one.closed_ms != 0;
-    if (!one.lost && (one.admission_expires_ms != 0 || waited_to_the_end)) order.push_back(&one);
+    const bool rank_unknown = (one.words >> early & 1) != 0 && !rank_of_.contains(one.number);
+    if (!one.lost && !rank_unknown && (one.admission_expires_ms != 0 || waited_to_the_end)) order.push_back(&one);
   }
   std::sort(order.begin(), order.end(), [this](const story* a, const story* b) { return rank(*a) < rank(*b); });
   std::size_t found = 0;

@@ -156,6 +156,15 @@ TEST_CASE("a draw puts its ranks in place of the numbers") {
   CHECK(holds(book.judge(ten_in_ten_seconds), "admissions followed the draw"));
 }
 
+TEST_CASE("nobody who took part in a draw is judged by their number") {
+  waiting_book book;
+  const auto first = book.joined(1, channel::events), second = book.joined(2, channel::events);
+  for (const auto ticket : {first, second}) book.heard(ticket, of("EARLY"), start_ms - 1);
+  book.heard(second, admitted(start_ms), start_ms);
+  book.heard(first, admitted(start_ms + 10'000), start_ms + 10'000);
+  CHECK(all_hold(book.judge(ten_in_ten_seconds)));
+}
+
 TEST_CASE("a window that lets in too many is seen") {
   auto book = orderly(20);
   const auto eleventh = book.joined(21, channel::events);
