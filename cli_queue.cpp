@@ -88,6 +88,11 @@ void print_lanes(const json::object& room) {
   }
 }
 
+/// As far as the room knows: nobody has been let in.
+bool is_before_the_sale(const json::object& room) {
+  return !text_of(room, "opensAt").empty() && text_of(room, "windowStartedAt").empty();
+}
+
 void print_room(const json::object& room) {
   print_line("show", text_of(room, "showId"));
   print_line("state", state_of(room));
@@ -95,7 +100,7 @@ void print_room(const json::object& room) {
   print_line("opens", text_of(room, "opensAt"));
   print_line("closes", text_of(room, "closesAt"));
   print_line("pace", pace_of(room));
-  print_line("early", text_of(room, "order") == "random" ? "put into a random order at the opening" : "in the order of joining");
+  if (is_before_the_sale(room)) print_line("early", text_of(room, "order") == "random" ? "put into a random order at the opening" : "in the order of joining");
   print_line("people", people_of(room));
   print_line("supply", supply_of(room));
   print_lanes(room);
