@@ -57,12 +57,6 @@ struct wait_estimates::rate {
   bool is_full = false;   // the cap on people inside sets it
 };
 
-/// Admissions until somebody's own.
-struct wait_estimates::road {
-  double admissions = 0;
-  double deviation = 0;   // relative, for want of people who went away
-};
-
 /// How many of those ahead are really admitted, to what was predicted.
 struct wait_estimates::departures {
   double median = 1;
@@ -193,7 +187,7 @@ void wait_estimates::set_probe(std::int64_t at_ms, std::uint64_t place, std::uin
   const bool is_time = at_ms >= block_started_at_ms_ + static_cast<std::int64_t>(probe_phase_ * static_cast<double>(block_ms()));
   if (!has_started_ || is_paused_ || has_probe_ || !is_time || probes_.size() == probes_max) return;
   if (!probes_.empty() && place <= probes_.back().place) return;
-  const auto predicted = road_of(static_cast<double>(position), rate_of_blocks()).admissions;
+  const auto predicted = admissions_before(static_cast<double>(position), rate_of_blocks());
   if (predicted < probe_predicted_min) return;
   has_probe_ = true;
   probe_phase_ = std::fmod(probe_phase_ + golden, 1.0);
@@ -241,7 +235,7 @@ wait_estimates::rate wait_estimates::rate_of_blocks() const {
   return r;
 }
 
-wait_estimates::road wait_estimates::road_of(double position, const rate& r) const {
+double wait_estimates::admissions_before(double position, const rate& r) const {
   double gone = current_.gone;
   double waited_ms = current_.waited_ms + stays_put_ms;
   for (const auto& b : blocks_) {
@@ -249,11 +243,7 @@ wait_estimates::road wait_estimates::road_of(double position, const rate& r) con
     waited_ms += b.waited_ms;
   }
   const double c = gone / waited_ms * static_cast<double>(block_ms()) / r.mean;
-  const double cp = c * position;
-  if (cp < 1e-6) return {position, 0};
-  const double log = std::log1p(cp);
-  // By so much the logarithm changes with c, and c is known as well as a count of so many is.
-  return {log / c, (1 - cp / ((1 + cp) * log)) / std::sqrt(gone)};
+  return c * position > 1e-6 ? std::log1p(c * position) / c : position;
 }
 
 wait_estimates::departures wait_estimates::correction() const {
@@ -281,8 +271,7 @@ std::optional<wait_range> wait_estimates::estimate(std::uint64_t position, std::
   if (is_paused_) return std::nullopt;
   const auto r = rate_of_blocks();
   const auto gone = correction();
-  const auto road = road_of(static_cast<double>(position), r);
-  const double admissions = road.admissions * gone.median;
+  const double admissions = admissions_before(static_cast<double>(position), r) * gone.median;
 
   double blocks = admissions / r.mean;
   double unknown = r.unknown;
@@ -298,8 +287,7 @@ std::optional<wait_range> wait_estimates::estimate(std::uint64_t position, std::
     }
   }
   const double by_chance = r.variance / (r.mean * r.mean) * (1 / std::max(blocks, 0.5) + 1 / std::max(r.blocks, 1.0));
-  const double deviation = std::sqrt(by_chance + unknown * unknown + road.deviation * road.deviation +
-                                     gone.deviation * gone.deviation);
+  const double deviation = std::sqrt(by_chance + unknown * unknown + gone.deviation * gone.deviation);
 
   const bool in_steps = !pace_.is_smooth && !r.is_full;
   const double p50_ms = ms_until(blocks, in_steps, now_ms);

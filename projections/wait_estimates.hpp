@@ -82,7 +82,6 @@ class wait_estimates {
     double admitted = 0;    // of the lane when it was set
   };
   struct rate;
-  struct road;
   struct departures;
 
   void advance(std::int64_t at_ms);
@@ -92,7 +91,8 @@ class wait_estimates {
   void read_probes(std::uint64_t people, std::uint64_t through);
   [[nodiscard]] std::int64_t block_ms() const;
   [[nodiscard]] rate rate_of_blocks() const;
-  [[nodiscard]] road road_of(double position, const rate&) const;
+  /// Admissions until somebody's own.
+  [[nodiscard]] double admissions_before(double position, const rate&) const;
   [[nodiscard]] departures correction() const;
   [[nodiscard]] double ms_until(double blocks, bool in_steps, std::int64_t now_ms) const;
 

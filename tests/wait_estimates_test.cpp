@@ -287,6 +287,7 @@ const std::vector<named> steady{
     {"who goes away does so soon", {.arrivals = 35, .abandon = 0.4, .patience = 100}},
     {"one by one, and many go away again", {.is_smooth = true, .arrivals = 35, .abandon = 0.4, .patience = 300}},
     {"500 people inside at most", {.max_active = 500, .crowd = 2'000, .arrivals = 8}},
+    {"2,500 people inside at most, who are never so many", {.max_active = 2'500}},
     {"500 inside at most, and many go away again", {.max_active = 500, .crowd = 2'000, .arrivals = 11, .abandon = 0.4}},
     {"500 inside at most, many of whom do nothing there", {.max_active = 500, .idle = 0.4, .crowd = 1'000, .arrivals = 3}},
     {"pauses now and then", {.arrivals = 35, .abandon = 0.4, .has_pauses = true}},
@@ -377,7 +378,7 @@ TEST_CASE("nobody knows at first how soon people inside make room, and the range
   estimates.join(0, 1, 1, 1'000);
   const auto told = *estimates.estimate(1'000, 0);
   CHECK(told.p50_s >= 1'200);  // each of the nine hundred beyond the first hundred for half of the five minutes he may stay
-  CHECK(told.p90_s >= told.p50_s * 5 / 4);
+  CHECK(told.p90_s >= told.p50_s * 7 / 5);
 }
 
 TEST_CASE("three people who go away at once don't promise that everybody will") {
