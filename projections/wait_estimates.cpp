@@ -47,22 +47,6 @@ std::int64_t time(byte_reader& in) { return static_cast<std::int64_t>(in.number(
 
 }  // namespace
 
-/// Admissions a block.
-struct wait_estimates::rate {
-  double declared = 0;
-  double mean = 0;
-  double blocks = 0;      // seen
-  double variance = 0;    // of one block
-  double unknown = 0;     // relative deviation of the mean, for want of history
-  bool is_full = false;   // the cap on people inside sets it
-};
-
-/// How many of those ahead are really admitted, to what was predicted.
-struct wait_estimates::departures {
-  double median = 1;
-  double deviation = 0;
-};
-
 std::int64_t wait_estimates::block_ms() const {
   if (pace_.is_smooth) return shortest_block_ms;
   return (shortest_block_ms + pace_.window_ms - 1) / pace_.window_ms * pace_.window_ms;
@@ -149,7 +133,7 @@ void wait_estimates::advance(std::int64_t at_ms) {
     return;
   }
   if (!has_started_) block_started_at_ms_ = at_ms;  // there is nothing to cut into blocks yet
-  if (static_cast<double>(at_ms - at_ms_) > standstill_blocks(rate_of_blocks().mean) * static_cast<double>(block_ms())) {
+  if (static_cast<double>(at_ms - at_ms_) > standstill_blocks(rate_.mean) * static_cast<double>(block_ms())) {
     start_block(at_ms);
     current_.is_busy = false;
     return;
@@ -180,6 +164,12 @@ void wait_estimates::start_block(std::int64_t at_ms) {
   at_ms_ = at_ms;
   has_probe_ = false;
   was_full_ = false;
+  sum_up();
+}
+
+void wait_estimates::sum_up() {
+  rate_ = rate_of_blocks();
+  departures_ = departures_of_blocks();
 }
 
 // One person a block is followed, each time at another moment of it: those who come just before a window are not like others.
@@ -187,7 +177,7 @@ void wait_estimates::set_probe(std::int64_t at_ms, std::uint64_t place, std::uin
   const bool is_time = at_ms >= block_started_at_ms_ + static_cast<std::int64_t>(probe_phase_ * static_cast<double>(block_ms()));
   if (!has_started_ || is_paused_ || has_probe_ || !is_time || probes_.size() == probes_max) return;
   if (!probes_.empty() && place <= probes_.back().place) return;
-  const auto predicted = admissions_before(static_cast<double>(position), rate_of_blocks());
+  const auto predicted = admissions_before(position);
   if (predicted < probe_predicted_min) return;
   has_probe_ = true;
   probe_phase_ = std::fmod(probe_phase_ + golden, 1.0);
@@ -203,6 +193,7 @@ void wait_estimates::read_probes(std::uint64_t people, std::uint64_t through) {
     outcomes_.push_back((admitted_ + part * static_cast<double>(people) - p.admitted) / p.predicted);
     if (outcomes_.size() > outcomes_max) outcomes_.pop_front();
     probes_.pop_front();
+    departures_ = departures_of_blocks();
   }
   through_ = std::max(before, through);
   admitted_ += static_cast<double>(people);
@@ -210,8 +201,8 @@ void wait_estimates::read_probes(std::uint64_t people, std::uint64_t through) {
 
 wait_estimates::rate wait_estimates::rate_of_blocks() const {
   const auto is_of_full_house = [](const block& b) { return b.is_busy && b.is_full; };
+  const double declared = static_cast<double>(pace_.per_window) * pace_.share * static_cast<double>(block_ms()) / static_cast<double>(pace_.window_ms);
   rate r;
-  r.declared = static_cast<double>(pace_.per_window) * pace_.share * static_cast<double>(block_ms()) / static_cast<double>(pace_.window_ms);
   r.is_full = pace_.max_active > 0 && std::ranges::count_if(blocks_, is_of_full_house) >= 3;
 
   std::vector<double> seen;
@@ -229,30 +220,32 @@ wait_estimates::rate wait_estimates::rate_of_blocks() const {
     r.mean = std::max(sum / r.blocks, 0.01);
     r.unknown = unknown_stays / (1 + 2 * times_refilled);
   } else {
-    r.mean = (sum + 0.5 * r.declared) / (r.blocks + 0.5);
+    r.mean = (sum + 0.5 * declared) / (r.blocks + 0.5);
     r.unknown = unknown_pace / (1 + r.blocks * r.blocks);
   }
   return r;
 }
 
-double wait_estimates::admissions_before(double position, const rate& r) const {
-  double gone = current_.gone;
-  double waited_ms = current_.waited_ms + stays_put_ms;
+wait_estimates::departures wait_estimates::departures_of_blocks() const {
+  departures d;
+  d.waited_ms = stays_put_ms;
   for (const auto& b : blocks_) {
-    gone += b.gone;
-    waited_ms += b.waited_ms;
+    d.gone += b.gone;
+    d.waited_ms += b.waited_ms;
   }
-  const double c = gone / waited_ms * static_cast<double>(block_ms()) / r.mean;
-  return c * position > 1e-6 ? std::log1p(c * position) / c : position;
-}
-
-wait_estimates::departures wait_estimates::correction() const {
   std::vector<double> sorted(outcomes_.begin(), outcomes_.end());
   sorted.insert(sorted.end(), {1, 1, 1});  // so that the first few don't decide
   std::ranges::sort(sorted);
-  const double median = sorted[sorted.size() / 2];
-  const double p90 = sorted[sorted.size() * 9 / 10];
-  return {median, (p90 / median - 1) / z90};
+  d.median = sorted[sorted.size() / 2];
+  d.deviation = (sorted[sorted.size() * 9 / 10] / d.median - 1) / z90;
+  return d;
+}
+
+double wait_estimates::admissions_before(std::uint64_t position) const {
+  const auto people = static_cast<double>(position);
+  const double gone_a_block = (departures_.gone + current_.gone) / (departures_.waited_ms + current_.waited_ms) * static_cast<double>(block_ms());
+  const double c = gone_a_block / rate_.mean;
+  return c * people > 1e-6 ? std::log1p(c * people) / c : people;
 }
 
 /// @param in_steps  people come in at the starts of windows
@@ -269,27 +262,24 @@ double wait_estimates::ms_until(double blocks, bool in_steps, std::int64_t now_m
 
 std::optional<wait_range> wait_estimates::estimate(std::uint64_t position, std::int64_t now_ms) const {
   if (is_paused_) return std::nullopt;
-  const auto r = rate_of_blocks();
-  const auto gone = correction();
-  const double admissions = admissions_before(static_cast<double>(position), r) * gone.median;
-
-  double blocks = admissions / r.mean;
-  double unknown = r.unknown;
-  if (pace_.max_active > 0 && !r.is_full) {
+  const double admissions = admissions_before(position) * departures_.median;
+  double blocks = admissions / rate_.mean;
+  double unknown = rate_.unknown;
+  if (pace_.max_active > 0 && !rate_.is_full) {
     const double room = std::max(0.0, pace_.max_active * pace_.share - inside_);
     if (admissions > room) {  // then people inside have to make room
       const double stay_ms = (stays_ms_ + stays_assumed * static_cast<double>(pace_.admission_ms) / 2) / (exits_ + stays_assumed);
       const double refill = pace_.max_active * pace_.share * static_cast<double>(block_ms()) / stay_ms;
-      if (refill < r.mean) {
-        blocks = room / r.mean + (admissions - room) / refill;
+      if (refill < rate_.mean) {
+        blocks = room / rate_.mean + (admissions - room) / refill;
         unknown = std::max(unknown, unknown_stays);
       }
     }
   }
-  const double by_chance = r.variance / (r.mean * r.mean) * (1 / std::max(blocks, 0.5) + 1 / std::max(r.blocks, 1.0));
-  const double deviation = std::sqrt(by_chance + unknown * unknown + gone.deviation * gone.deviation);
+  const double by_chance = rate_.variance / (rate_.mean * rate_.mean) * (1 / std::max(blocks, 0.5) + 1 / std::max(rate_.blocks, 1.0));
+  const double deviation = std::sqrt(by_chance + unknown * unknown + departures_.deviation * departures_.deviation);
 
-  const bool in_steps = !pace_.is_smooth && !r.is_full;
+  const bool in_steps = !pace_.is_smooth && !rate_.is_full;
   const double p50_ms = ms_until(blocks, in_steps, now_ms);
   const double p90_ms = ms_until(blocks * (1 + z90 * deviation), in_steps, now_ms);
   // Of all fractions of a second one half is rounded down, and one tenth: so the whole seconds keep the meaning of the quantiles.
@@ -372,6 +362,7 @@ void wait_estimates::restore(std::string_view row) {
   is_paused_ = (flags & 2U) != 0;
   has_probe_ = (flags & 4U) != 0;
   was_full_ = (flags & 8U) != 0;
+  sum_up();
 }
 
 wait_promise::wait_promise(const std::optional<wait_range>& range) {

@@ -40,9 +40,11 @@ struct lane_pace {
 /// approximation. Windows that nothing disturbs are foreseen to the second.
 ///
 /// Nothing here asks a clock: the same calls in the same order give the same estimates. Times of calls never decrease; one that
-/// does counts as the time before it. Memory: at most 6 KB, whatever the queue. Cost: O(1) a call, `estimate` O(60).
+/// does counts as the time before it. Memory: at most 6 KB, whatever the queue. Cost: O(1) a call and an estimate.
 class wait_estimates {
  public:
+  wait_estimates() { sum_up(); }
+
   /// A pace that differs counts from here on: what the old one did is dropped, except for how people go away and, where people
   /// inside set the pace and their cap stays, how they make room.
   void declare(std::int64_t at_ms, const lane_pace&);
@@ -81,8 +83,19 @@ class wait_estimates {
     double predicted = 0;   // admissions until its own
     double admitted = 0;    // of the lane when it was set
   };
-  struct rate;
-  struct departures;
+  struct rate {             // admissions a block
+    double mean = 0;
+    double blocks = 0;      // seen
+    double variance = 0;    // of one block
+    double unknown = 0;     // relative deviation of the mean, for want of history
+    bool is_full = false;   // the cap on people inside sets it
+  };
+  struct departures {
+    double gone = 0;
+    double waited_ms = 0;
+    double median = 1;      // how many of those ahead are really admitted, to what was predicted
+    double deviation = 0;   // relative, of that
+  };
 
   void advance(std::int64_t at_ms);
   void end_block(std::int64_t at_ms);
@@ -90,10 +103,11 @@ class wait_estimates {
   void set_probe(std::int64_t at_ms, std::uint64_t place, std::uint64_t position);
   void read_probes(std::uint64_t people, std::uint64_t through);
   [[nodiscard]] std::int64_t block_ms() const;
+  void sum_up();
   [[nodiscard]] rate rate_of_blocks() const;
-  /// Admissions until somebody's own.
-  [[nodiscard]] double admissions_before(double position, const rate&) const;
-  [[nodiscard]] departures correction() const;
+  [[nodiscard]] departures departures_of_blocks() const;
+  /// Admissions until somebody's own, not corrected.
+  [[nodiscard]] double admissions_before(std::uint64_t position) const;
   [[nodiscard]] double ms_until(double blocks, bool in_steps, std::int64_t now_ms) const;
 
   lane_pace pace_;
@@ -111,6 +125,8 @@ class wait_estimates {
   double stays_ms_ = 0;          // inside, of all together
   double exits_ = 0;
   double probe_phase_ = 0.5;     // when in a block its probe is set
+  rate rate_;                    // of the blocks that have ended
+  departures departures_;
   double kept_in_pause_ = 1;     // the share of those who waited at its start and still do
   bool has_started_ = false;     // somebody was admitted
   bool is_paused_ = false;
