@@ -294,6 +294,9 @@ void node::impl::watch() {
   auto* waiting = gauge("usher_journal_waiting", "Records handed over and not yet on disk.");
   auto* applied = gauge("usher_views_applied", "Records that the read models have taken in.");
   auto* lag = gauge("usher_views_lag", "Records on disk that the read models have not taken in.");
+  auto* within_p50 = gauge("usher_queue_estimate_within_p50", "Of the waits that ended lately, the share within the p50 that was told on joining. Ideal is 0.5, or more.");
+  auto* within_p90 = gauge("usher_queue_estimate_within_p90", "The same for the p90. Ideal is 0.9, or more.");
+  auto* compared = gauge("usher_queue_estimates", "Waits that were compared with what was told on joining.");
   engine->metrics_text = [=, this, look_at_audit = watch_audit()] {
     awake->Set(static_cast<double>(entities->awake()));
     waiting->Set(static_cast<double>(journal->waiting()));
@@ -301,6 +304,10 @@ void node::impl::watch() {
     const auto written = durable();
     applied->Set(static_cast<double>(taken_in));
     lag->Set(static_cast<double>(written - std::min(taken_in, written)));
+    const auto score = runner.views().queues.score();
+    within_p50->Set(score.within_p50());
+    within_p90->Set(score.within_p90());
+    compared->Set(static_cast<double>(score.samples()));
     look_at_audit();
     return metrics->exposition();
   };

@@ -107,6 +107,8 @@ class waiting_room {
   [[nodiscard]] std::uint64_t place_of_next(std::size_t lane, std::uint64_t count) const;
   /// Places that were given out in a lane, to whomever.
   [[nodiscard]] std::uint64_t places(std::size_t lane) const { return lanes_[lane].order.size(); }
+  /// Whom a place was given to, from 1 to places(lane), wherever that ticket is now.
+  [[nodiscard]] std::uint64_t number_at(std::size_t lane, std::uint64_t place) const { return lanes_[lane].order[place - 1]; }
   [[nodiscard]] std::uint64_t through(std::size_t lane) const { return lanes_[lane].through; }
   /// How far a lane has come in the sharing of admissions; the lane that has come the least far is next.
   [[nodiscard]] std::uint64_t pass(std::size_t lane) const { return lanes_[lane].pass; }

@@ -7,6 +7,7 @@
 #include "events/draw.hpp"
 #include "events/waiting_room.hpp"
 #include "projections/bytes.hpp"
+#include "projections/queue_estimates.hpp"
 #include "projections/table.hpp"
 
 namespace usher::projections {
@@ -60,6 +61,7 @@ std::string_view word_of(ticket_status status) {
 /// each of those holds events in their order.
 struct queues::line {
   waiting_room room;
+  queue_estimates estimates;
   std::uint64_t version = 0;       // of the stream
   std::string fresh;               // events that were folded and not written yet
   std::uint64_t first_row = 1;     // after the room was saved
@@ -69,7 +71,7 @@ struct queues::line {
 
   void fold(const v1::QueueEvent& e) {
     check(room, e);
-    room.fold(e);
+    estimates.fold(room, e);
     ++version;
   }
 
@@ -93,22 +95,11 @@ struct queues::line {
     std::string row;
     put_number(row, next_row);
     put_number(row, version);
+    estimates.save(row);
     v1::QueueState state;
     room.save(state);
     state.AppendToString(&row);
     return row;
-  }
-
-  /// Seconds until the person at `position` is admitted at the declared pace.
-  [[nodiscard]] std::int64_t seconds_until(std::uint64_t position, time_point now) const {
-    const std::uint64_t rate = room.pace().per_window;
-    const auto window_ms = room.pace().window_ms;
-    const auto elapsed_ms = to_ms(now) - room.head().window_started_at_ms();
-    const bool running = elapsed_ms >= 0 && elapsed_ms < window_ms;
-    const std::uint64_t space = running ? rate - std::min<std::uint64_t>(rate, room.head().admitted_in_window()) : rate;
-    if (position <= space) return 0;
-    const auto windows = static_cast<std::int64_t>((position - space + rate - 1) / rate);
-    return (windows * window_ms - (running ? elapsed_ms : 0) + 999) / 1000;
   }
 
   [[nodiscard]] ticket_view view(const std::string& show_id, std::uint64_t number, time_point now) const {
@@ -126,9 +117,9 @@ struct queues::line {
     if (seen.status == ticket_status::waiting) {
       seen.ahead = room.ahead_of(number);
       seen.position = seen.ahead + 1;
-      if (!room.head().paused()) {
-        seen.eta_p50_s = seconds_until(seen.position, now);
-        seen.eta_p90_s = seen.eta_p50_s + room.pace().window_ms / 1000;
+      if (const auto wait = estimates.estimate(room, t.lane, seen.position, to_ms(now))) {
+        seen.eta_p50_s = wait->p50_s;
+        seen.eta_p90_s = wait->p90_s;
       }
     } else if (seen.status == ticket_status::admitted) {
       seen.admitted_at_ms = room.run_of(number)->at_ms;
@@ -172,6 +163,7 @@ struct queues::line {
       const auto at = static_cast<int>(i);
       seen.lanes.push_back({at < room.settings().lanes_size() ? room.settings().lanes(at).name() : "", pace.weights[i], room.waiting(i)});
     }
+    seen.score = estimates.score();
     seen.settings = room.settings();
     return seen;
   }
@@ -221,8 +213,9 @@ result<void> queues::load(const store::database& db) {
     made->first_row = made->next_row = in.number();
     made->version = in.number();
     made->saved_bytes = value.size();
+    const auto rest = made->estimates.restore(in.rest());
     v1::QueueState state;
-    if (!state.ParseFromArray(in.rest().data(), static_cast<int>(in.rest().size()))) throw std::runtime_error("a queue's row cannot be parsed");
+    if (!state.ParseFromArray(rest.data(), static_cast<int>(rest.size()))) throw std::runtime_error("a queue's row cannot be parsed");
     made->room.restore(state);
     return true;
   });
@@ -266,6 +259,13 @@ std::optional<queue_totals> queues::totals(std::string_view show_id, time_point 
   const auto found = lines_.find(show_id);
   if (found == lines_.end()) return std::nullopt;
   return found->second->totals(now);
+}
+
+wait_score queues::score() const {
+  wait_score all;
+  const std::shared_lock lock(mutex_);
+  for (const auto& [id, line] : lines_) all.add(line->estimates.score());
+  return all;
 }
 
 std::vector<std::string> queues::with_waiting() const {

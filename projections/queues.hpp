@@ -10,6 +10,7 @@
 
 #include "events/merkle.hpp"
 #include "projections/projection.hpp"
+#include "projections/wait_estimates.hpp"
 
 namespace usher::projections {
 
@@ -81,6 +82,7 @@ struct queue_totals {
   std::uint64_t held = 0;
   std::vector<std::string> sold_out_tiers;
   std::vector<lane_totals> lanes;      ///< at least one
+  wait_score score;                    ///< of what people were told about their waits
   v1::QueueSettings settings;          ///< as they were given, without the defaults
 };
 
@@ -104,13 +106,13 @@ struct drawn_ticket {
   std::int64_t joined_at_ms = 0;
 };
 
-/// In memory, about 90 bytes a ticket. Every question is answered in O(log n) of the show's tickets.
+/// In memory, about 95 bytes a ticket. Every question is answered in O(log n) of the show's tickets.
 class queues final : public projection {
  public:
   queues();
   ~queues() override;
   [[nodiscard]] std::string_view name() const override { return "queues"; }
-  [[nodiscard]] std::uint32_t version() const override { return 2; }
+  [[nodiscard]] std::uint32_t version() const override { return 3; }
   [[nodiscard]] result<void> load(const store::database&) override;
   void apply(const v1::Record&) override;
   void collect(row_writer&) override;
@@ -121,6 +123,8 @@ class queues final : public projection {
   [[nodiscard]] std::optional<ticket_view> by_user(std::string_view show_id, std::string_view user_id, time_point now) const;
   /// @return nullopt where the show has no queue
   [[nodiscard]] std::optional<queue_totals> totals(std::string_view show_id, time_point now) const;
+  /// How good all that people were told about their waits has been.
+  [[nodiscard]] wait_score score() const;
   /// Shows where somebody waits, by id.
   [[nodiscard]] std::vector<std::string> with_waiting() const;
 

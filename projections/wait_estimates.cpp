@@ -379,6 +379,15 @@ void wait_score::note(const wait_promise& promise, std::int64_t waited_ms) {
   within_p90_ += part * ((waited_ms <= std::int64_t{1000} * promise.p90_s ? 1.0 : 0.0) - within_p90_);
 }
 
+void wait_score::add(const wait_score& other) {
+  if (other.samples_ == 0) return;
+  const auto own = static_cast<double>(std::min(samples_, score_memory));
+  const auto its = static_cast<double>(std::min(other.samples_, score_memory));
+  within_p50_ = (own * within_p50_ + its * other.within_p50_) / (own + its);
+  within_p90_ = (own * within_p90_ + its * other.within_p90_) / (own + its);
+  samples_ += other.samples_;
+}
+
 std::string wait_score::save() const {
   std::string row;
   put_number(row, samples_);

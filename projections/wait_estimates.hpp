@@ -152,6 +152,8 @@ class wait_score {
  public:
   /// @param waited_ms  from joining to admission
   void note(const wait_promise&, std::int64_t waited_ms);
+  /// Those of another queue too: each counts as much as it has people in mind.
+  void add(const wait_score&);
 
   [[nodiscard]] std::uint64_t samples() const { return samples_; }   ///< ever
   [[nodiscard]] double within_p50() const { return within_p50_; }    ///< 0 to 1; 0 without samples

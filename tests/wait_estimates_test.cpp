@@ -475,6 +475,14 @@ TEST_CASE("the score says how often waits ended within what was promised") {
   again.restore(score.save());
   CHECK(again.save() == score.save());
 
+  SECTION("of several queues together") {
+    wait_score other;
+    for (int i = 0; i < 15; ++i) other.note(promise, 1000);
+    score.add(other);
+    CHECK(score.samples() == 20);
+    CHECK(score.within_p50() == Approx(0.85));
+    CHECK(score.within_p90() == Approx(0.95));
+  }
   SECTION("of the last few thousand people") {
     for (int i = 0; i < 30'000; ++i) score.note(promise, 1000);
     CHECK(score.within_p50() > 0.99);
