@@ -46,13 +46,10 @@ void queue_estimates::fold(waiting_room& room, const v1::QueueEvent& e) {
       room.fold(e);
       for (auto& lane : lanes_) lane.pause(e.paused().at_ms());
       return;
-    case v1::QueueEvent::kResumed: {
-      const bool was_paused = room.head().paused();
+    case v1::QueueEvent::kResumed:
       room.fold(e);
-      if (!was_paused) return;  // it was draining
       for (auto& lane : lanes_) lane.resume(e.resumed().at_ms());
       return;
-    }
     case v1::QueueEvent::kClosed:
       room.fold(e);
       for (auto& lane : lanes_) lane.close(e.closed().at_ms());
