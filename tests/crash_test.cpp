@@ -29,21 +29,23 @@ constexpr int seats_in_a_row = 20;
 constexpr int places = 40;
 
 /// Fewer seats and places than the buyers want.
-std::string plan(int hold_seconds) {
+std::string plan(int hold_seconds, const json::object& more) {
   json::array all;
   for (int i = 0; i < rows; ++i)
     all.push_back(json::object{{"name", std::string(1, static_cast<char>('A' + i))}, {"seats", seats_in_a_row}, {"tier", "Seat"}});
-  return json::serialize(json::object{
+  json::object out{
       {"title", "Winterreise"}, {"venue", "Hall"}, {"startsAt", "2096-05-31T20:00:00Z"}, {"currency", "EUR"},
       {"holdSeconds", hold_seconds}, {"ticketLimit", 10'000},
       {"tiers", json::array{json::object{{"name", "Seat"}, {"price", seat_price}}, json::object{{"name", "Floor"}, {"price", place_price}}}},
       {"sections", json::array{json::object{{"name", "Stalls"}, {"kind", "seated"}, {"rows", std::move(all)}},
-                               json::object{{"name", "Floor"}, {"kind", "generalAdmission"}, {"stock", places}, {"tier", "Floor"}}}}});
+                               json::object{{"name", "Floor"}, {"kind", "generalAdmission"}, {"stock", places}, {"tier", "Floor"}}}}};
+  for (const auto& member : more) out.insert(member);
+  return json::serialize(out);
 }
 
-std::string open_show(const child_node& node, int hold_seconds = 86'400) {
+std::string open_show(const child_node& node, int hold_seconds = 86'400, const json::object& more = {}) {
   client c{node.port()};
-  const auto opened = c.post("/shows", plan(hold_seconds), node.token("operator", usher::http::role::operator_), "opening");
+  const auto opened = c.post("/shows", plan(hold_seconds, more), node.token("operator", usher::http::role::operator_), "opening");
   INFO(opened.body);
   REQUIRE(opened.status == 201);
   return opened.text("showId");
@@ -638,4 +640,49 @@ TEST_CASE("a hold ends by itself on time though the node was killed meanwhile") 
   CHECK(eventually([&] { return phases(c, show).at("A-12") == "AVAILABLE"; }));
   CHECK(std::chrono::steady_clock::now() - restarted < 5s);
   CHECK(c.get("/reservations/" + reserved.text("reservationId"), token).text("status") == "EXPIRED");
+}
+
+TEST_CASE("after each kill every place in the queue is as before, admissions go on by the clock and nobody is let in twice") {
+  const usher::tests::temp_dir directory;
+  child_node node{directory.path + "/node"};
+  constexpr int people = 60, per_window = 6;
+  const auto show = open_show(node, 86'400, {{"queue", json::object{{"admitPerWindow", per_window}, {"windowSeconds", 1}, {"admissionSeconds", 3600}}}});
+  std::vector<std::string> tokens;
+  std::vector<std::int64_t> positions(people);
+  {
+    client c{node.port()};
+    for (int i = 0; i < people; ++i) {
+      const auto joined = c.post("/queue/token", R"({"showId":")" + show + "\"}", node.token("usr_" + std::to_string(i)));
+      REQUIRE(joined.status == 201);
+      CHECK(joined.number("number") == i + 1);
+      tokens.push_back(joined.text("token"));
+      positions[static_cast<std::size_t>(i)] = people;
+    }
+  }
+  const auto look = [&] {
+    client c{node.port()};
+    int admitted = 0;
+    for (std::size_t i = 0; i < people; ++i) {
+      const auto seen = c.get("/queue/status?token=" + tokens[i], node.token("usr_" + std::to_string(i)));
+      REQUIRE(seen.status == 200);
+      CHECK(seen.number("number") == static_cast<std::int64_t>(i) + 1);
+      CHECK(seen.number("position") <= positions[i]);
+      positions[i] = seen.number("position");
+      CHECK((positions[i] == 0) == (seen.text("status") == "ADMITTED"));
+      admitted += positions[i] == 0;
+      if (i > 0) CHECK(positions[i - 1] <= positions[i]);
+    }
+    return admitted;
+  };
+  for (int kill = 0; kill < 4; ++kill) {
+    const auto before = look();
+    node.restart();
+    const auto since = std::chrono::steady_clock::now();
+    CHECK(look() >= before);
+    CHECK(eventually([&] { return look() >= std::min(people, before + per_window); }));
+    CHECK(std::chrono::steady_clock::now() - since < 5s);
+  }
+  CHECK(eventually([&] { return look() == people; }));
+  const auto funnel = client{node.port()}.get("/admin/shows/" + show + "/funnel", node.token("usr_boss", http::role::operator_));
+  CHECK(funnel.number("admitted") == people);
 }

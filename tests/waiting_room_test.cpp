@@ -160,6 +160,29 @@ TEST_CASE("with a cap on people inside, each who pays, leaves, is evicted or run
   CHECK(accepted_unchanged(s.q.when("spend { user_id: 'usr_1' number: 1 }")));
 }
 
+TEST_CASE("with forty of a hundred abandoning, the room stays full to within one in twenty, as long as people wait") {
+  auto as = paced(250);
+  as.settings.set_max_active(200);
+  queue_of_show s{as};
+  s.join_many(1, 5000);
+  std::mt19937_64 random{7};
+  std::map<std::int64_t, std::vector<std::uint64_t>> pays_at;
+  std::uint64_t seen = 0, samples = 0;
+  for (int second = 1; s.room().waiting() != 0; ++second) {
+    REQUIRE(second < 3600);
+    s.live(seconds{1});
+    for (auto& n = seen; n != s.room().joined() && s.room().at(n + 1).run != 0; ++n)
+      if (random() % 100 >= 40) pays_at[second + static_cast<int>(random() % 50)].push_back(n + 1);
+    for (const auto n : pays_at[second]) s.q.when("spend { number: " + std::to_string(n) + " }");
+    if (s.room().waiting() == 0) break;
+    const auto inside = s.room().inside(s.now_ms());
+    CHECK(inside <= 200);
+    CHECK(inside >= 190);
+    ++samples;
+  }
+  CHECK(samples > 300);
+}
+
 TEST_CASE("nobody is let in to nothing: not more people inside than places that are not sold, and none while all are held") {
   queue_of_show s{paced(250)};
   s.q.when(supply(3, 0));
