@@ -28,6 +28,7 @@
 #include "cluster/presence.hpp"
 #include "cluster/reactor.hpp"
 #include "cluster/router.hpp"
+#include "cluster/supply_watch.hpp"
 #include "http/bridge.hpp"
 #include "http/engine.hpp"
 #include "http/feeds.hpp"
@@ -150,9 +151,11 @@ struct node::impl {
   std::unique_ptr<actors::registry> entities;
   std::unique_ptr<actors::show_directory> shows;
   std::unique_ptr<cluster::router> router;
+  std::unique_ptr<cluster::supply_watch> supply;
   std::unique_ptr<actors::surroundings> around;
   caf::actor journal_actor;
   caf::actor reactor;
+  caf::actor supply_watcher;
   std::unique_ptr<caf::actor_system> system;
 
   std::unique_ptr<cluster::presence> presence;
@@ -247,6 +250,8 @@ void node::impl::start_actors() {
     // One that was taken out of the settings is asked by nobody: its payments end by their lease, its refunds when it is back.
     if (const auto provider = providers.find(name); provider != providers.end()) provider->second->order(order);
   });
+  supply = std::make_unique<cluster::supply_watch>(runner.views(), [this](const actors::request_ptr& r) { router->send(r); });
+  runner.on_applied([this](const v1::Record& r) { supply->applied(r); });
   around = std::unique_ptr<actors::surroundings>(new actors::surroundings{
       .db = *db,
       .index = index,
@@ -348,6 +353,7 @@ result<void> node::impl::listen() {
   port = *listening;
   tell_sandbox_where();
   reactor = cluster::spawn_reactor(*system, index, clock, *router);
+  supply_watcher = cluster::spawn_supply_watch(*system, clock, *supply);
   housekeeper = std::thread{[this] { keep_house(); }};
   auditing->start();
   io_running = threads_of(config.io_threads());
@@ -441,8 +447,10 @@ bool node::impl::actors_are_gone() const { return entities->awake() == 0 && syst
 /// Ends the actors, also those that are woken meanwhile by what others had under way, then the journal's.
 void node::impl::stop_actors() {
   if (!system) return;
-  if (reactor) caf::anon_send_exit(reactor, caf::exit_reason::user_shutdown);
-  reactor = nullptr;
+  for (auto* clockwork : {&reactor, &supply_watcher}) {
+    if (*clockwork) caf::anon_send_exit(*clockwork, caf::exit_reason::user_shutdown);
+    *clockwork = nullptr;
+  }
   const auto end = std::chrono::steady_clock::now() + quiet_within;
   while (!actors_are_gone() && std::chrono::steady_clock::now() < end) {
     entities->stop();

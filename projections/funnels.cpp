@@ -10,20 +10,22 @@ namespace {
 
 // The order of the fields in a row.
 constexpr auto fields = {&funnel::joined, &funnel::admitted, &funnel::left,     &funnel::held,
-                         &funnel::paid,   &funnel::expired,  &funnel::released, &funnel::cancelled};
+                         &funnel::paid,   &funnel::expired,  &funnel::released, &funnel::cancelled,
+                         &funnel::vanished, &funnel::evicted, &funnel::turned_away, &funnel::expired_admissions};
 
 void count(funnel& show, const v1::QueueEvent& event) {
   switch (event.kind_case()) {
     case v1::QueueEvent::kJoined: ++show.joined; return;
     case v1::QueueEvent::kLeft: ++show.left; return;
     case v1::QueueEvent::kAdmitted: show.admitted += event.admitted().count(); return;
+    case v1::QueueEvent::kExpired: show.expired_admissions += event.expired().count(); return;
+    case v1::QueueEvent::kVanished: show.vanished += static_cast<std::uint64_t>(event.vanished().numbers_size()); return;
+    case v1::QueueEvent::kEvicted: ++show.evicted; return;
+    case v1::QueueEvent::kClosed: show.turned_away += event.closed().count(); return;
     case v1::QueueEvent::kOpened:
     case v1::QueueEvent::kRescheduled:
-    case v1::QueueEvent::kExpired:
-    case v1::QueueEvent::kSpent:
+    case v1::QueueEvent::kSpent:  // its reservation counts as paid
     case v1::QueueEvent::kMoved:
-    case v1::QueueEvent::kVanished:
-    case v1::QueueEvent::kEvicted:
     case v1::QueueEvent::kLaneAssigned:
     case v1::QueueEvent::kChanged:
     case v1::QueueEvent::kPaused:
@@ -33,7 +35,6 @@ void count(funnel& show, const v1::QueueEvent& event) {
     case v1::QueueEvent::kEntriesClosed:
     case v1::QueueEvent::kDrawHeld:
     case v1::QueueEvent::kSupplyNoted:
-    case v1::QueueEvent::kClosed:
     case v1::QueueEvent::kReopened:
     case v1::QueueEvent::KIND_NOT_SET: return;
   }

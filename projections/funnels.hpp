@@ -14,19 +14,23 @@ namespace usher::projections {
 struct funnel {
   std::uint64_t joined = 0;     ///< tickets of the queue
   std::uint64_t admitted = 0;   ///< tickets
-  std::uint64_t left = 0;       ///< tickets
+  std::uint64_t left = 0;       ///< tickets that were given up
   std::uint64_t held = 0;       ///< reservations placed
   std::uint64_t paid = 0;       ///< reservations
   std::uint64_t expired = 0;    ///< reservations
   std::uint64_t released = 0;   ///< reservations
   std::uint64_t cancelled = 0;  ///< reservations
+  std::uint64_t vanished = 0;   ///< tickets that nobody was heard of for longer than the grace
+  std::uint64_t evicted = 0;    ///< tickets
+  std::uint64_t turned_away = 0;         ///< tickets that waited when the queue closed
+  std::uint64_t expired_admissions = 0;  ///< tickets that were inside until their time was over
   bool operator==(const funnel&) const = default;
 };
 
 class funnels final : public projection {
  public:
   [[nodiscard]] std::string_view name() const override { return "funnels"; }
-  [[nodiscard]] std::uint32_t version() const override { return 1; }
+  [[nodiscard]] std::uint32_t version() const override { return 2; }
   [[nodiscard]] result<void> load(const store::database&) override;
   void apply(const v1::Record&) override;
   void collect(row_writer&) override;
