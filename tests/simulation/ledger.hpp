@@ -15,6 +15,7 @@
 #include "actors/wallet.hpp"
 #include "events/ledger.hpp"
 #include "events/vocabulary.hpp"
+#include "tests/simulation/waiting_line.hpp"
 
 namespace usher::tests {
 
@@ -35,6 +36,7 @@ class ledger {
     std::map<std::string, v1::StockState> stocks;
     std::map<std::string, v1::AllowanceState> allowances;  ///< by user
     std::map<std::string, v1::ReservationState> reservations;
+    waiting_line queue;
   };
   struct purse {
     v1::WalletState state;
@@ -71,8 +73,10 @@ class ledger {
   void check_settled() {
     at_ = "the end";
     std::set<std::string> known;
-    for (const auto& [show, h] : halls)
+    for (const auto& [show, h] : halls) {
       for (const auto& [id, r] : h.reservations) check_money(id, r, known);
+      expect(h.queue.waiting() == 0, "somebody still waits in a queue that has let everybody in.");
+    }
     for (const auto& [user, p] : purses) check_known(p.payments, known);
     check_known(provider, known);
   }
@@ -104,6 +108,8 @@ class ledger {
     if (e.has_stock()) actors::stock::evolve(h.stocks[name], e.stock());
     if (e.has_allowance()) actors::allowance::evolve(h.allowances[name], e.allowance());
     if (e.has_reservation()) actors::reservation::evolve(h.reservations[name], e.reservation());
+    if (e.has_queue())
+      for (auto& fault : h.queue.take(e.queue())) expect(false, fault);
     if (e.has_wallet()) fold_wallet(purses[e.stream().group()], e.wallet());
   }
 

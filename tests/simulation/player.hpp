@@ -115,6 +115,7 @@ class player {
     now_ += std::chrono::milliseconds{seed % 3 == 0 ? seed / 3 % 3000 : 0};
     tale_.line("      The node starts again. Of the log, " + std::to_string(lost.bytes) + " bytes were lost that were not synced.");
     start();
+    expect_places();
     probes_.met(probe::write_in_flight_lost, in_flight_ != 0 && records_ == before);
     probes_.met(probe::write_in_flight_found, in_flight_ != 0 && records_ != before);
     look();
@@ -140,11 +141,21 @@ class player {
       if (auto checked = store::verify_chain(w_->database(), p); !checked) faults_.push_back(checked.error().detail);
   }
 
+  /// Whoever waited, waits at the same place: the book was made anew from the log.
+  void expect_places() {
+    w_->catch_up_views();
+    for (auto& difference : differences(w_->book, w_->views(), story_, w_->now())) faults_.push_back(std::move(difference));
+    for (const auto& [show, h] : w_->book.halls) probes_.met(probe::crash_with_people_waiting, h.queue.waiting() > 1);
+  }
+
   void recorded(const v1::Record& r, std::string stored) {
     ++records_;
     log_[r.partition()].push_back(std::move(stored));
     if (!r.idempotency_key().empty()) recorded_keys_.emplace(r.user_id(), r.idempotency_key());
     for (const auto& e : r.events()) {
+      probes_.met(probe::admitted_by_the_clock, e.has_queue() && e.queue().has_admitted() && r.events_size() == 1);
+      probes_.met(probe::left_the_queue, e.has_queue() && e.queue().has_left());
+      probes_.met(probe::admission_ran_out, e.has_queue() && e.queue().has_expired());
       if (!e.has_reservation()) continue;
       const auto& state = w_->book.halls[e.stream().group()].reservations[e.stream().name()];
       probes_.met(probe::paid_after_the_hold_was_due, e.reservation().has_confirmed() && r.at_ms() >= state.hold_expires_at_ms());
@@ -374,7 +385,7 @@ class player {
     for (const auto& [show, h] : w_->book.halls)
       for (const auto& [id, r] : h.reservations) expect(r.status() != v1::PENDING, id + " is still held, long after its time.");
     w_->catch_up_views();
-    for (auto& difference : differences(w_->book, w_->views(), story_)) faults_.push_back(std::move(difference));
+    for (auto& difference : differences(w_->book, w_->views(), story_, w_->now())) faults_.push_back(std::move(difference));
     collect_faults();
   }
 

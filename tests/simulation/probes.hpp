@@ -48,6 +48,10 @@ enum class probe : std::size_t {
   power_cut_between_tables,
   views_missed_records,
   orderly_stop,
+  admitted_by_the_clock,
+  left_the_queue,
+  admission_ran_out,
+  crash_with_people_waiting,
   count_
 };
 inline constexpr auto probe_count = static_cast<std::size_t>(probe::count_);
@@ -91,6 +95,10 @@ inline constexpr std::array<std::string_view, probe_count> probe_words{
     "the power went while tables were written",
     "the read models missed records and found them in the log",
     "an orderly stop and start",
+    "people who waited in a queue were let in when their time came",
+    "somebody left a queue",
+    "the time of people inside ran out",
+    "people waited in a queue when the node went down",
 };
 static_assert(!probe_words.back().empty());
 

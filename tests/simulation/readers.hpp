@@ -11,7 +11,11 @@ namespace usher::tests {
 
 inline v1::Command open_command(const occasion& show) {
   v1::Command c;
+  c.mutable_show()->mutable_open()->set_draw_secret(std::string(32, 's'));
   auto& plan = *c.mutable_show()->mutable_open()->mutable_plan();
+  plan.mutable_queue()->set_admit_per_window(show.admitted_per_second);
+  plan.mutable_queue()->set_window_seconds(1);
+  plan.mutable_queue()->set_admission_seconds(show.admission_seconds);
   plan.set_title(show.name);
   plan.set_venue("Hall");
   plan.set_starts_at_ms(4'000'000'000'000);
@@ -61,7 +65,7 @@ inline bool has_snapshots(const store::database& db) {
 /// Compares the read models with the book.
 class comparison {
  public:
-  comparison(const ledger& book, const projections::runner& runner) : book_{book}, views_{runner.views()} {
+  comparison(const ledger& book, const projections::runner& runner, time_point now) : book_{book}, views_{runner.views()}, now_{now} {
     for (const auto& p : runner.health().projections) expect(!p.parked, "The read model " + p.name + " is parked: " + p.error);
   }
   std::vector<std::string> found;
@@ -93,6 +97,7 @@ class comparison {
     expect(listed && listed->counts == seats->counts, s.name + " is listed with other counts than its seat map's.");
     expect(views_.funnels.find(s.id).held == hall.reservations.size(), "The funnel of " + s.name + " counts wrong.");
     for (const auto& [id, r] : hall.reservations) reservation(id, r);
+    queue(s, hall.queue);
   }
 
   void wallet(const person& p) {
@@ -112,6 +117,22 @@ class comparison {
     if (!ok) found.push_back(what);
   }
 
+  void queue(const occasion& s, const waiting_line& line) {
+    const auto& tickets = line.tickets();
+    for (std::uint64_t number = 1; number <= tickets.size(); ++number) {
+      const auto id = make_ticket_id(s.id, number);
+      const auto seen = views_.queues.by_ticket(id, now_);
+      expect(seen && seen->number == number && seen->user_id == tickets[number - 1].user, id + " is not shown as the ticket that it is.");
+      if (!seen) continue;
+      const auto& ticket = tickets[number - 1];
+      const bool waits = ticket.now == waiting_line::phase::waiting;
+      const bool is_inside = ticket.now == waiting_line::phase::inside && to_ms(now_) < ticket.expires_at_ms;
+      expect((seen->status == projections::ticket_status::waiting) == waits, id + " is shown waiting, and is not, or the other way round.");
+      expect((seen->status == projections::ticket_status::admitted) == is_inside, id + " is shown inside, and is not, or the other way round.");
+      expect(seen->position == (waits ? line.waiting_before(number) + 1 : 0), id + " is shown at another place than it has.");
+    }
+  }
+
   /// What the interface shows of a reservation.
   static std::string shown(v1::ReservationState s) {
     s.clear_process_key();
@@ -125,10 +146,11 @@ class comparison {
 
   const ledger& book_;
   const projections::views& views_;
+  time_point now_;
 };
 
-inline std::vector<std::string> differences(const ledger& book, const projections::runner& runner, const story& s) {
-  comparison c{book, runner};
+inline std::vector<std::string> differences(const ledger& book, const projections::runner& runner, const story& s, time_point now) {
+  comparison c{book, runner, now};
   for (const auto& show : s.shows) c.show(show);
   for (const auto& p : s.people) c.wallet(p);
   return std::move(c.found);

@@ -62,6 +62,8 @@ struct occasion {
   std::string id;
   std::uint32_t seats = 0;
   std::uint64_t places = 0;
+  std::uint32_t admitted_per_second = 0;
+  std::uint32_t admission_seconds = 0;
 };
 
 inline constexpr std::int64_t seat_price = 1000;
@@ -71,6 +73,7 @@ inline constexpr std::int64_t place_price = 600;
 struct story {
   std::uint64_t seed = 0;
   std::vector<person> people;
+  std::vector<person> visitors;  ///< of the queues: they and everybody else
   std::vector<occasion> shows;
   std::uint32_t ticket_limit = 0;
   std::uint32_t hold_seconds = 0;
@@ -87,12 +90,16 @@ class draft {
   explicit draft(std::uint64_t seed) : random_{seed} {
     out_.seed = seed;
     choose_cast();
-    const auto length = 8 + below(22);
+    auto length = 8 + below(22);
     for (std::size_t i = 0; i != out_.people.size(); ++i) {
       begin_step();
       charge(out_.people[i].id);
     }
-    while (out_.steps.size() != length) add_step();
+    if (below(3) == 0) {
+      rush();
+      length += out_.visitors.size();
+    }
+    while (out_.steps.size() < length) add_step();
   }
   story take() { return std::move(out_); }
 
@@ -102,7 +109,7 @@ class draft {
   /// What clients do, with weights: how often. A new command of a reservation is one more line.
   void clients_command() {
     using c = v1::ReservationCommand;
-    switch (pick({8, 7, 4, 2, 4, 4, 1, 2, 2})) {
+    switch (pick({8, 7, 4, 2, 4, 4, 1, 2, 2, 8, 2})) {
       case 0: return place();
       case 1: return about_reservation("pays for", [this](c& x) { *x.mutable_pay()->mutable_key() = key(); });
       case 2: return about_reservation("has the provider pay for", [this](c& x) { ask_provider(*x.mutable_pay()); });
@@ -112,6 +119,8 @@ class draft {
       case 6: return about_reservation("extends", [this](c& x) { x.mutable_extend()->set_seconds(out_.hold_seconds); });
       case 7: return about_reservation("hands over", [this](c& x) { transfer(*x.mutable_transfer()); });
       case 8: return about_reservation("exchanges a seat of", [this](c& x) { exchange(*x.mutable_exchange()); });
+      case 9: return join_queue(anybody_who_waits());
+      case 10: return leave_queue(anybody_who_waits());
     }
   }
 
@@ -180,6 +189,27 @@ class draft {
     out_.steps.back().words += ", " + e.from() + " for " + e.to().seat();
   }
 
+  /// All visitors come before anything else happens, so that some of them wait.
+  void rush() {
+    for (const auto& visitor : out_.visitors) {
+      begin_step();
+      join_queue(visitor.id);
+    }
+  }
+  void join_queue(const std::string& user) { queue_step(user, "joins").mutable_join()->set_user_id(user); }
+  void leave_queue(const std::string& user) { queue_step(user, "leaves").mutable_leave()->set_user_id(user); }
+  v1::QueueCommand& queue_step(const std::string& user, const std::string& verb) {
+    const auto& show = out_.shows[below(out_.shows.size())];
+    auto& s = send(user, verb);
+    s.words += " the queue of " + show.name;
+    s.to = queue_ref(show.id);
+    return *s.command.mutable_queue();
+  }
+  std::string anybody_who_waits() {
+    const auto who = below(out_.people.size() + out_.visitors.size());
+    return who < out_.people.size() ? out_.people[who].id : out_.visitors[who - out_.people.size()].id;
+  }
+
   void charge(const std::string& user) {
     auto& s = send(user, "charges");
     const auto amount = static_cast<std::int64_t>(below(8)) * 1000 + 600;
@@ -207,8 +237,9 @@ class draft {
   }
   std::string anybody() { return out_.people[below(out_.people.size())].id; }
   std::string name_of(const std::string& user) const {
-    for (const auto& p : out_.people)
-      if (p.id == user) return p.name;
+    for (const auto* group : {&out_.people, &out_.visitors})
+      for (const auto& p : *group)
+        if (p.id == user) return p.name;
     return user;
   }
 
@@ -295,9 +326,11 @@ class draft {
     const auto people = 1 + below(3);
     for (const auto* name : {"Ann", "Bob", "Cem"})
       if (out_.people.size() != people) out_.people.push_back({name, make_user_id(name)});
+    for (const auto* name : {"Dee", "Eva", "Fay", "Gil"}) out_.visitors.push_back({name, make_user_id(name)});
     const auto shows = 1 + below(4) / 3;
     for (const auto* name : {"Salome", "Tosca"})
-      if (out_.shows.size() != shows) out_.shows.push_back({name, make_show_id(name), static_cast<std::uint32_t>(1 + below(4)), 1 + below(4)});
+      if (out_.shows.size() != shows) out_.shows.push_back({name, make_show_id(name), static_cast<std::uint32_t>(1 + below(4)), 1 + below(4),
+                              static_cast<std::uint32_t>(1 + below(2)), static_cast<std::uint32_t>(std::array{1, 5, 60}[below(3)])});
     out_.ticket_limit = static_cast<std::uint32_t>(2 + below(4));
     out_.hold_seconds = static_cast<std::uint32_t>(std::array{1, 5, 60}[below(3)]);
     out_.lease_seconds = static_cast<std::uint32_t>(std::array{1, 3, 20}[below(3)]);

@@ -20,6 +20,7 @@ class tale {
     for (const auto& step : s.steps) name_reservation(step);
     for (const auto& show : s.shows) names_.emplace_back(show.id, show.name);
     for (const auto& person : s.people) names_.emplace_back(person.id, person.name);
+    for (const auto& visitor : s.visitors) names_.emplace_back(visitor.id, visitor.name);
   }
 
   void step(const tests::step& s) {
