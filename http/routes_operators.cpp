@@ -104,6 +104,17 @@ void write_people(json_writer& json, const projections::queue_totals& q) {
   json.member("joined", q.joined).member("waiting", q.waiting).member("inside", q.inside).member("admitted", q.admitted).member("left", q.left);
 }
 
+/// How often waits were as long as those who waited had been told.
+void write_score(json_writer& json, const projections::wait_score& score) {
+  json.key("estimates").begin_object().member("compared", score.samples());
+  if (score.samples() == 0) {
+    json.member("withinP50", nullptr).member("withinP90", nullptr);
+  } else {
+    json.member("withinP50", score.within_p50()).member("withinP90", score.within_p90());
+  }
+  json.end_object();
+}
+
 std::string body_of_room(const room& r) {
   std::string out;
   json_writer json{out};
@@ -115,6 +126,7 @@ std::string body_of_room(const room& r) {
   write_times(json, r.queue);
   write_standing(json, r.queue);
   write_supply(json, r);
+  write_score(json, r.queue.score);
   json.end_object();
   return out;
 }
