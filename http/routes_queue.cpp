@@ -118,9 +118,9 @@ asio::awaitable<void> wait_for_news(engine& e, request_context& ctx, held_ticket
   const auto until = std::chrono::steady_clock::now() + wait;
   const auto executor = co_await asio::this_coro::executor;
   const watch polling{e, std::make_shared<long_poll>(executor, ctx.connection_id, watcher_of(ticket, held.device)), ticket.ticket_id};
-  for (bool more = true; more;) {
+  for (bool more = true;;) {  // the last look comes after the last wait, for a ticket that has moved ends the watch
     if (auto now = e.views.views().queues.by_ticket(ticket.ticket_id, e.clock.now())) ticket = std::move(*now);
-    if (!waits(ticket) || !same_device(ticket.device, held.device) || tag_of(e, ticket) != seen) co_return;
+    if (!more || !waits(ticket) || !same_device(ticket.device, held.device) || tag_of(e, ticket) != seen) co_return;
     more = co_await polling->news(until);
   }
 }
