@@ -371,45 +371,8 @@ void auditor::judge_limits() {
 // --- queues --------------------------------------------------------------------------------------------------------
 
 void auditor::take_queue(const v1::StreamEvent& e) {
-  auto& q = queues_[hash(e.stream().group(), show_)];
-  const auto fault = [&](const char* detail) { blame(fault_kind::queue_disagrees, key_of(e.stream()), detail); };
-  switch (e.queue().kind_case()) {
-    case v1::QueueEvent::kJoined: {
-      const auto number = e.queue().joined().number();
-      if (number != q.joined + 1) fault("A number was given out that is not the next.");
-      q.joined = std::max(q.joined, number);
-      return;
-    }
-    case v1::QueueEvent::kLeft:
-      if (e.queue().left().number() > q.joined) fault("A number left that was never given out.");
-      return;
-    case v1::QueueEvent::kAdmitted: {
-      const auto through = e.queue().admitted().through();
-      if (through > q.joined) fault("A number was let in that was never given out.");
-      if (through <= q.admitted) fault("Numbers were let in that were inside already.");
-      q.admitted = std::max(q.admitted, std::min(through, q.joined));
-      return;
-    }
-    case v1::QueueEvent::kOpened:
-    case v1::QueueEvent::kRescheduled:
-    case v1::QueueEvent::kExpired:
-    case v1::QueueEvent::kSpent:
-    case v1::QueueEvent::kMoved:
-    case v1::QueueEvent::kVanished:
-    case v1::QueueEvent::kEvicted:
-    case v1::QueueEvent::kLaneAssigned:
-    case v1::QueueEvent::kChanged:
-    case v1::QueueEvent::kPaused:
-    case v1::QueueEvent::kResumed:
-    case v1::QueueEvent::kDrained:
-    case v1::QueueEvent::kNoticed:
-    case v1::QueueEvent::kEntriesClosed:
-    case v1::QueueEvent::kDrawHeld:
-    case v1::QueueEvent::kSupplyNoted:
-    case v1::QueueEvent::kClosed:
-    case v1::QueueEvent::kReopened:
-    case v1::QueueEvent::KIND_NOT_SET: return;
-  }
+  if (const auto* wrong = queues_[hash(e.stream().group(), show_)].take(e.queue()))
+    blame(fault_kind::queue_disagrees, key_of(e.stream()), wrong);
 }
 
 }  // namespace usher::projections

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "events/vocabulary.hpp"
+#include "projections/auditor_queue.hpp"
 
 namespace usher::projections {
 
@@ -27,7 +28,7 @@ enum class fault_kind : std::uint8_t {
   oversold,                ///< more places of a section are held and sold than it has
   allowance_disagrees,     ///< a person's count is not the sum of their places
   limit_exceeded,          ///< a person has more places than the show allows
-  queue_disagrees,         ///< the numbers of a queue are not 1, 2, 3 …
+  queue_disagrees,         ///< an event that the queue rules out: a number twice, somebody let in twice, a draw by another secret …
   reservation_disagrees,   ///< an event that the reservation's state rules out
   payment_disagrees,       ///< the events of one payment, or of money set aside, contradict each other
   process_stalled,         ///< a payment or refund is under way for longer than it may be
@@ -52,8 +53,8 @@ std::string entity_of(const v1::Record&);
 /// by `settle`, when nothing that could explain it can be on its way any more. Names are kept as 64 bits of SipHash under a
 /// secret of the process. A fault is found once; what follows is judged as if the log were right.
 ///
-/// For one thread at a time. Cost: about a microsecond a record; some 150 bytes for a seat that is sold, nothing for a
-/// reservation that ended where no money can come any more.
+/// For one thread at a time. Cost: about a microsecond a record; some 150 bytes for a seat that is sold, one for a ticket of a
+/// queue, nothing for a reservation that ended where no money can come any more.
 class auditor {
  public:
   auditor();
@@ -104,11 +105,6 @@ class auditor {
     std::uint32_t limit_before = 0;
     std::int64_t changed_at_ms = 0;
   };
-  struct line {
-    std::uint64_t joined = 0;    ///< the last number
-    std::uint64_t admitted = 0;  ///< the last number let in
-  };
-
   enum class status : std::uint8_t { none, pending, paying, confirmed, refunding, ended };
   struct reservation {
     key user = 0;
@@ -233,7 +229,7 @@ class auditor {
   table<stock> stocks_;
   table<std::uint32_t> allowances_;  ///< places by show and person
   table<reservation> reservations_;
-  table<line> queues_;
+  table<queue_audit> queues_;
   table<std::int64_t> balances_;
   table<std::vector<set_aside>> set_aside_;  ///< by wallet, the open ones
   table<payment> payments_;

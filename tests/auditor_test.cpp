@@ -231,9 +231,12 @@ class story {
     e.mutable_queue()->mutable_left()->set_number(number);
     return {e};
   }
-  events admitted(std::uint64_t through) {
+  events admitted(std::uint64_t through, std::uint32_t count = 1) {
     auto e = event(queue_ref(hall));
     e.mutable_queue()->mutable_admitted()->set_through(through);
+    e.mutable_queue()->mutable_admitted()->set_count(count);
+    e.mutable_queue()->mutable_admitted()->set_at_ms(now_ms);
+    e.mutable_queue()->mutable_admitted()->set_expires_at_ms(now_ms + 300'000);
     return {e};
   }
 
@@ -718,6 +721,9 @@ TEST_CASE("a queue with a gap, a number twice or a number that nobody has is fou
   SECTION("somebody left who never came") { s.write(s.left(3)); }
   SECTION("somebody was let in who never came") { s.write(s.admitted(3)); }
   SECTION("somebody was let in again") { s.write(s.admitted(1)); }
+  SECTION("more were let in than are counted") { s.write(s.joined(3)).write(s.admitted(3)); }
+  SECTION("nobody was let in") { s.write(s.left(2)).write(s.admitted(2)); }
+  SECTION("somebody left twice") { s.write(s.left(1)).write(s.left(1)); }
   check_newest(s, "queue_disagrees");
 }
 
