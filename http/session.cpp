@@ -98,7 +98,8 @@ class session final : public std::enable_shared_from_this<session> {
   asio::awaitable<bool> write(const response&, bool keep_alive, bool http_1_0);
   asio::awaitable<void> refuse(error_code);
   asio::awaitable<void> linger();
-  asio::awaitable<void> upgrade();
+  asio::awaitable<bool> upgrade();
+  void forget_requests();
 
   void show_request(request_parser&);
   plan judge(const request_parser&, bool well_formed);
@@ -130,6 +131,7 @@ class session final : public std::enable_shared_from_this<session> {
   const session_deadline deadline_ticks_ = std::make_shared<std::atomic<std::uint32_t>>(0);
   bool first_ = true;
   bool idle_ = false;                             // between two requests
+  bool is_websocket_ = false;
   std::shared_ptr<socket_connection> upgraded_;   // from then on the socket is its
 };
 
@@ -175,6 +177,10 @@ void start_session(std::shared_ptr<server::core> core, stream_socket socket, str
 asio::awaitable<void> session::run() {
   while (co_await serve_one()) {
   }
+  if (is_websocket_) {
+    forget_requests();
+    co_return co_await upgraded_->run();
+  }
   error_code ignored;
   socket_.shutdown(tcp::socket::shutdown_both, ignored);
   socket_.close(ignored);
@@ -192,7 +198,7 @@ asio::awaitable<bool> session::serve_one() {
   show_request(parser);
   const bool well_formed = context_.parse_target(context_.target);
   if (well_formed && wants_upgrade()) {
-    co_await upgrade();
+    is_websocket_ = co_await upgrade();  // served by run, when all that this request took is given back
     co_return false;
   }
   auto plan = judge(parser, well_formed);
@@ -599,14 +605,15 @@ std::optional<response> session::refuse_upgrade(bool speaks_ours) const {
   return std::nullopt;
 }
 
-asio::awaitable<void> session::upgrade() {
+/// @return whether the connection is a WebSocket now
+asio::awaitable<bool> session::upgrade() {
   recognise_caller();
   const auto offered = offers_subprotocol(context_, core_->settings.websocket.subprotocol);
   auto no = refuse_crowd();
   if (!no) no = refuse_upgrade(offered.has_value());
   if (no) {
     if (co_await write(*no, false, false)) co_await linger();
-    co_return;
+    co_return false;
   }
   socket_connection::upgrade_request request{beast::http::verb::get, beast::string_view{context_.target.data(), context_.target.size()}, 11};
   for (const auto& [name, value] : context_.headers) {
@@ -614,7 +621,17 @@ asio::awaitable<void> session::upgrade() {
   }
   *deadline_ticks_ = 0;
   upgraded_ = std::make_shared<socket_connection>(core_, std::move(socket_), strand_, deadline_ticks_, context_.caller);
-  co_await upgraded_->run(request, *offered);
+  co_return co_await upgraded_->accept(std::move(request), *offered);
+}
+
+void session::forget_requests() {
+  context_ = {};
+  kept_ = {};
+  token_ = {};
+  out_ = {};
+  date_ = {};
+  caller_.reset();
+  buffer_.shrink_to_fit();
 }
 
 void session::cut() {

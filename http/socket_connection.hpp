@@ -22,8 +22,10 @@ class socket_connection final : public connection, public std::enable_shared_fro
   socket_connection(std::shared_ptr<server::core>, stream_socket, stream_strand, session_deadline,
                     std::optional<principal>);
 
-  /// Accepts the upgrade and serves until the connection ends; on the strand.
-  asio::awaitable<void> run(const upgrade_request&, bool with_subprotocol);
+  /// Accepts the upgrade; on the strand. @return false where the peer is gone
+  asio::awaitable<bool> accept(upgrade_request, bool with_subprotocol);
+  /// Serves until the connection ends; on the strand. What waits here costs memory for each who waits in a queue.
+  asio::awaitable<void> run();
   /// Ends the connection at once; on the strand.
   void cut();
 

@@ -28,7 +28,7 @@ socket_connection::socket_connection(std::shared_ptr<server::core> core, stream_
     : core_{std::move(core)}, strand_{std::move(strand)}, deadline_ticks_{std::move(deadline_ticks)}, id_{++core_->connection_ids}, stream_{std::move(socket)},
       caller_{std::move(caller)} {}
 
-asio::awaitable<void> socket_connection::run(const upgrade_request& request, bool with_subprotocol) {
+asio::awaitable<bool> socket_connection::accept(upgrade_request request, bool with_subprotocol) {
   const auto& limits = core_->settings.websocket;
   stream_.set_option(ws::stream_base::timeout{core_->settings.header_timeout, limits.idle_timeout, true});
   if (with_subprotocol) {
@@ -39,7 +39,10 @@ asio::awaitable<void> socket_connection::run(const upgrade_request& request, boo
   stream_.read_message_max(limits.message_bytes_max);
   stream_.text(true);
   const auto [failed] = co_await stream_.async_accept(request, quietly);
-  if (failed) co_return;
+  co_return !failed;
+}
+
+asio::awaitable<void> socket_connection::run() {
   auto& handler = *core_->parts.sockets;
   const std::shared_ptr<connection> self = shared_from_this();
   core_->parts.metrics.websocket_opened();
