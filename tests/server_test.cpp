@@ -41,9 +41,10 @@ struct noon final : usher::wall_clock {
   usher::time_point now() const override { return usher::from_ms(1'800'000'000'000); }
 };
 
-/// Sends back what it gets; a text `flood` is answered with more messages than a queue holds.
+/// Sends back what it gets; a text `flood` is answered with more messages than a queue holds, and after `deluge` so is each overflow.
 struct echo final : http::socket_handler {
   std::atomic<int> opened_count{0}, closed_count{0}, overflows{0};
+  std::atomic<bool> deluge{false};
   std::string caller;  // of the last one that opened
 
   void opened(std::shared_ptr<http::connection> c) override {
@@ -51,12 +52,14 @@ struct echo final : http::socket_handler {
     ++opened_count;
   }
   void message(const std::shared_ptr<http::connection>& c, std::string_view text) override {
-    if (text != "flood") return c->send(std::make_shared<const std::string>(text));
+    if (text == "deluge") deluge = true;
+    if (text != "flood" && text != "deluge") return c->send(std::make_shared<const std::string>(text));
     const auto large = std::make_shared<const std::string>(1024, 'x');
     for (int i = 0; i < 100; ++i) c->send(large);
   }
   void overflowed(const std::shared_ptr<http::connection>& c) override {
     ++overflows;
+    if (deluge) return message(c, "flood");  // what this reader watches is more than it reads
     c->send(std::make_shared<const std::string>("snapshot"));
   }
   void closed(const std::shared_ptr<http::connection>&) override { ++closed_count; }
@@ -448,6 +451,19 @@ TEST_CASE("a WebSocket whose queue overflows gets a snapshot in place of what wa
   for (auto text = read_text(ws); text != "snapshot"; text = read_text(ws)) ++before;
   CHECK(before < 100);
   CHECK(w.sockets.overflows == 1);
+}
+
+TEST_CASE("a WebSocket that is still too slow after a snapshot is closed, and so is no other") {
+  world w;
+  client first{w}, second{w};
+  socket_client slow{first.socket}, other{second.socket};
+  slow.handshake("x", "/ws");
+  other.handshake("x", "/ws");
+  slow.write(asio::buffer(std::string{"deluge"}));
+  CHECK(code_at_close(slow) == 4008);
+  CHECK(w.sockets.overflows == 1);
+  other.write(asio::buffer(std::string{"still here"}));
+  CHECK(read_text(other) == "still here");
 }
 
 TEST_CASE("stopping tells WebSockets that the node restarts") {
