@@ -125,8 +125,17 @@ asio::awaitable<void> wait_for_news(engine& e, request_context& ctx, held_ticket
   }
 }
 
+std::string why_closed(const engine& e, const std::string& show_id) {
+  const auto room = e.views.views().queues.totals(show_id, e.clock.now());
+  switch (room ? room->end : v1::QUEUE_IS_OPEN) {
+    case v1::SOLD_OUT: return "The show is sold out.";
+    case v1::SALE_OVER: return "The sale is over.";
+    default: return "The queue had closed; join again.";
+  }
+}
+
 /// Throws refusal for a ticket that neither waits nor lets its owner in.
-void refuse_if_over(const ticket_view& t) {
+void refuse_if_over(const engine& e, const ticket_view& t) {
   switch (t.status) {
     case ticket_status::early:
     case ticket_status::waiting:
@@ -136,7 +145,7 @@ void refuse_if_over(const ticket_view& t) {
     case ticket_status::paid: throw refuse(v1::QUEUE_TICKET_EXPIRED, "This admission has been used; join again for more.");
     case ticket_status::vanished: throw refuse(v1::QUEUE_TICKET_EXPIRED, "Nobody was heard of this ticket for too long; join again.");
     case ticket_status::evicted: throw refuse(v1::QUEUE_TICKET_EXPIRED, "This ticket was taken out of the queue.");
-    case ticket_status::closed: throw refuse(v1::SALE_CLOSED, "The queue has closed.");
+    case ticket_status::closed: throw refuse(v1::SALE_CLOSED, why_closed(e, t.show_id));
   }
 }
 
@@ -150,7 +159,7 @@ reply status(engine& e, request_context& ctx) {
     co_await wait_for_news(e, ctx, held, seen, *wait);
   }
   check_device(ticket, held.device);  // once more, for that may be what has changed
-  refuse_if_over(ticket);
+  refuse_if_over(e, ticket);
   auto tag = tag_of(e, ticket);
   auto answer = known && *known == tag ? response{.status = 304, .content_type = ""} : json_response(200, body_of_ticket(e, ticket, held.device));
   co_return std::move(answer).with("ETag", std::move(tag));
