@@ -48,10 +48,10 @@ constexpr std::int64_t patience_ms = 30'000;  // who goes away goes within this,
 enum class step { sign_up, join, admission, map, reserve, charge, pay, leave, release, balance };
 constexpr std::array step_names{"sign up", "join the queue", "wait for admission", "seat map", "reserve", "charge", "pay", "leave the queue", "release", "balance"};
 enum class ending {
-  bought, nothing_left, closed, at_the_door, outrun, left, vanished_waiting, vanished_inside, vanished_holding, released, admission_lost, place_lost, out_of_time, failed
+  bought, nothing_left, closed, at_the_door, outrun, left, vanished_waiting, vanished_inside, vanished_holding, released, admission_lost, hold_lost, place_lost, out_of_time, failed
 };
 constexpr std::array ending_names{"bought", "inside, but nothing left", "told it was over", "turned away at the door", "lost every race", "left the queue",
-                                  "vanished while waiting", "vanished once inside", "vanished with seats held", "gave seats back", "admission expired", "lost their place",
+                                  "vanished while waiting", "vanished once inside", "vanished with seats held", "gave seats back", "admission expired", "hold ran out", "lost their place",
                                   "out of time", "failed"};
 /// What somebody is going to do, though events may take the choice from them.
 enum class plan { buy, leave_waiting, vanish_waiting, vanish_inside, vanish_holding, release };
@@ -104,7 +104,7 @@ pace pace_in(const json::object& queue, pace before) {
 class rehearsal {
  public:
   rehearsal(const rehearsal_options& options, std::ostream& out)
-      : options_(options), out_(out), server_{options.host, options.port}, pool_(io_, server_, options.connections),
+      : options_(options), out_(out), server_{options.host, options.port}, pool_(io_, server_, options.connections), aside_pool_(io_, server_, 1),
         watcher_(io_, server_, pool_, options.waiting_connections), random_(options.seed),
         run_(std::to_string(std::random_device{}()) + std::to_string(std::random_device{}())), begin_(clock::now()) {}
 
@@ -169,6 +169,7 @@ class rehearsal {
   asio::io_context io_{1};
   endpoint server_;
   connection_pool pool_;
+  connection_pool aside_pool_;  // for who looks on, so that they don't queue behind the buyers
   watcher watcher_;
   std::mt19937_64 random_;
   std::string run_;  // makes keys and addresses differ from every earlier run's
@@ -485,6 +486,7 @@ awaitable<std::optional<ending>> rehearsal::abandon_hold(buyer& who, const purch
   if (who.intends != plan::release) co_return ending::vanished_holding;
   http_request request{verb::delete_, "/reservations/" + held.reservation, {}, fields(who, "release")};
   const auto released = co_await ask(step::release, clock::now(), request);
+  if (released.status == 410) co_return ending::hold_lost;
   co_return released.status / 100 == 2 ? ending::released : surprised("release", released);
 }
 
@@ -501,6 +503,7 @@ awaitable<ending> rehearsal::pay_for(buyer& who, purchase held) {
     who.bought = std::move(held);
     co_return ending::bought;
   }
+  if (paid.status == 410) co_return ending::hold_lost;
   if (paid.status == 0 || paid.status == 409 || paid.status >= 500) who.payment_unknown = std::move(held);
   co_return surprised("pay", paid);
 }
@@ -511,7 +514,7 @@ awaitable<ending> rehearsal::pay_for(buyer& who, purchase held) {
 awaitable<void> rehearsal::look_inside() {
   while (ended_ < buyers_.size()) {
     http_request request{verb::get, "/admin/shows/" + show_ + "/queue", {}, as_operator()};
-    const auto reply = co_await pool_.send(request);
+    const auto reply = co_await aside_pool_.send(request);
     if (reply.status / 100 == 4) {
       notes_.push_back("who is inside could not be watched: " + std::to_string(reply.status));
       co_return;

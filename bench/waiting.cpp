@@ -18,6 +18,7 @@ enum stage : std::uint8_t { before_the_draw = 1, in_line = 2, inside = 3, over =
 
 constexpr std::int64_t promise_every_ms = 60'000;
 constexpr std::int64_t closing_ms_max = 2'000;
+constexpr std::int64_t same_moment_ms = 1'000;
 constexpr double inside_tolerance = 0.05;
 constexpr double inside_share_min = 0.9;
 constexpr std::size_t inside_samples_min = 5;
@@ -139,7 +140,8 @@ std::uint64_t waiting_book::rank(const story& s) const {
   return found == rank_of_.end() ? s.number : found->second;
 }
 
-// People who were let in while somebody with a better rank, who listened, still waited.
+// People who were let in while somebody with a better rank, who listened, still waited. An admission that is decided together with
+// a purchase bears the purchase's time, which may be a little before that of one decided meanwhile: that is no overtaking.
 std::size_t waiting_book::overtakers(const pace& by) const {
   std::vector<const story*> order;
   for (const auto& one : stories_) {
@@ -153,7 +155,7 @@ std::size_t waiting_book::overtakers(const pace& by) const {
   for (const auto* one : order) {
     const auto never = std::numeric_limits<std::int64_t>::max();
     const auto at = one->admission_expires_ms == 0 ? never : admitted_ms(*one, by);
-    found += at < latest;
+    found += at < latest - same_moment_ms;
     latest = std::max(latest, at);
   }
   return found;

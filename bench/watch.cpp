@@ -14,7 +14,7 @@ namespace asio = boost::asio;
 using clock = std::chrono::steady_clock;
 
 constexpr auto patience = std::chrono::seconds(10);
-constexpr auto poll_every = std::chrono::milliseconds(4'500);
+constexpr auto poll_every = std::chrono::milliseconds(9'500);
 constexpr auto busy_wait = std::chrono::milliseconds(500);
 
 std::string subscription(const std::string& ticket_id) {

@@ -30,7 +30,7 @@ class watcher {
   watcher(boost::asio::io_context& io, endpoint server, connection_pool& requests, std::size_t connections);
 
   /// Listens until the listener has had enough, the connection is lost or refused, or `until`. Its connection is dropped then
-  /// without a word. Answers of a long poll come when something changes, those of a poll every five seconds or so.
+  /// without a word. Answers of a long poll come when something changes, those of a poll every ten seconds.
   boost::asio::awaitable<void> follow(channel by, watched_ticket ticket, std::chrono::steady_clock::time_point until, listener hears);
   /// What the ticket's place is right now, as one channel tells it to whoever comes fresh; an empty `told` where it doesn't.
   boost::asio::awaitable<told> ask_once(channel by, watched_ticket ticket);

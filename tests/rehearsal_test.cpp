@@ -139,6 +139,10 @@ TEST_CASE("somebody who overtakes is seen, whoever they leave behind") {
     book.heard(behind, admitted(start_ms + 30'000), start_ms + 30'000);
     CHECK_FALSE(holds(book.judge(ten_in_ten_seconds), "admissions followed"));
   }
+  SECTION("not somebody who was let in at about the same moment") {
+    book.heard(behind, admitted(start_ms + 21'000), start_ms + 21'000);
+    CHECK(holds(book.judge(ten_in_ten_seconds), "admissions followed"));
+  }
   SECTION("not somebody who went away") {
     book.gone(behind);
     CHECK(holds(book.judge(ten_in_ten_seconds), "admissions followed"));
