@@ -6,6 +6,7 @@
 #include "bench/histogram.hpp"
 #include "bench/rehearsal_report.hpp"
 #include "bench/watch.hpp"
+#include "events/draw_document.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -115,6 +116,7 @@ class rehearsal {
   awaitable<void> open_show();
   awaitable<void> read_layout();
   awaitable<void> read_pace();
+  awaitable<void> read_commitment();
   awaitable<void> live(std::size_t number);
   awaitable<ending> way_of(buyer& who, clock::time_point arrival);
   awaitable<bool> sign_up(buyer& who, clock::time_point arrival);
@@ -189,6 +191,7 @@ class rehearsal {
   waiting_book book_;
   std::vector<std::string> notes_;
   std::string first_difference_;
+  std::string commitment_;  // to the draw's secret, as it was published before
   std::size_t compared_ = 0, differed_ = 0, moved_meanwhile_ = 0;
   std::size_t waiting_ = 0, ended_ = 0, audited_ = 0, watching_ = 0, asides_ = 0;
   bool early_ = false;  // somebody came before the opening, so there is a draw
@@ -253,6 +256,13 @@ awaitable<void> rehearsal::open_show() {
   if (reply.status != 201) throw std::runtime_error("the show can't be opened: " + std::to_string(reply.status) + " " + reply.body);
   const auto ordered = object_of(options_.new_show);
   if (const auto* queue = member(ordered, "queue")) pace_ = pace_in(*queue, pace_);
+}
+
+// Public from the show's creation on; the draw is held against it.
+awaitable<void> rehearsal::read_commitment() {
+  http_request request{verb::get, "/shows/" + show_ + "/draw", {}, {}};
+  const auto reply = co_await pool_.send(request);
+  commitment_ = text(object_of(reply.body), "commitment");
 }
 
 // From the operator's view where there is one; else as ordered, or the defaults.
@@ -574,6 +584,12 @@ awaitable<void> rehearsal::read_draw() {
     notes_.push_back("the draw's document could not be read: " + std::to_string(reply.status) + "; the admissions of those who took part are not checked");
     co_return;
   }
+  draw::document held;
+  auto faults = draw::read_document(json::value(document), held);
+  if (faults.empty()) faults = draw::verify(held);
+  check("anybody can compute the draw again", faults.empty(),
+        faults.empty() ? std::to_string(tickets->size()) + " tickets" : faults.front().field() + ": " + faults.front().detail());
+  check("the draw's secret is the one that was committed to", text(document, "commitment") == commitment_, "commitment " + commitment_);
   for (const auto& one : *tickets) {
     if (const auto* ticket = one.if_object()) book_.drawn(count(*ticket, "number").value_or(0), count(*ticket, "rank").value_or(0));
   }
@@ -703,6 +719,7 @@ awaitable<void> rehearsal::whole() {
   co_await open_show();
   co_await read_layout();
   co_await read_pace();
+  co_await read_commitment();
   before_ = co_await seat_states();
   buyers_.resize(options_.buyers);
   begin_ = clock::now();
