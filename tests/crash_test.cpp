@@ -683,6 +683,6 @@ TEST_CASE("after each kill every place in the queue is as before, admissions go 
     CHECK(std::chrono::steady_clock::now() - since < 5s);
   }
   CHECK(eventually([&] { return look() == people; }));
-  const auto funnel = client{node.port()}.get("/admin/shows/" + show + "/funnel", node.token("usr_boss", http::role::operator_));
+  const auto funnel = client{node.port()}.get("/admin/shows/" + show + "/funnel", node.token("usr_boss", usher::http::role::operator_));
   CHECK(funnel.number("admitted") == people);
 }
