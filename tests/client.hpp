@@ -207,15 +207,16 @@ class watcher {
   }
   boost::json::object read() {
     boost::beast::flat_buffer buffer;
-    auto done = stream_.async_read(buffer, boost::asio::use_future);
+    std::optional<boost::system::error_code> done;  // not a future, whose handler another thread may call
+    stream_.async_read(buffer, [&done](boost::system::error_code failed, std::size_t) { done = failed; });
     io_.restart();
     io_.run_for(patience);
-    if (done.wait_for(std::chrono::seconds{0}) != std::future_status::ready) {
+    if (!done) {
       boost::beast::get_lowest_layer(stream_).cancel();
       io_.run();
       throw std::runtime_error("nothing was said on the WebSocket");
     }
-    done.get();
+    if (*done) throw boost::system::system_error{*done};
     return boost::json::parse(boost::beast::buffers_to_string(buffer.data())).as_object();
   }
   /// Reads until the node closes it. @return the code
