@@ -151,7 +151,7 @@ std::size_t waiting_book::overtakers(const pace& by) const {
   }
   std::sort(order.begin(), order.end(), [this](const story* a, const story* b) { return rank(*a) < rank(*b); });
   std::size_t found = 0;
-  auto latest = std::numeric_limits<std::int64_t>::min();
+  std::int64_t latest = same_moment_ms;
   for (const auto* one : order) {
     const auto never = std::numeric_limits<std::int64_t>::max();
     const auto at = one->admission_expires_ms == 0 ? never : admitted_ms(*one, by);
