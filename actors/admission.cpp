@@ -23,6 +23,21 @@ pace_state window_at(const admission_limits& m) {
   return {m.window_started_at_ms, m.admitted_in_window, m.pace.per_window - std::min(m.pace.per_window, m.admitted_in_window)};
 }
 
+std::uint64_t minus(std::uint64_t n, std::uint64_t less) { return n - std::min(n, less); }
+
+/// How many more may be inside.
+std::uint64_t vacancies(const admission_limits& m) {
+  return m.pace.max_active == 0 ? std::numeric_limits<std::uint64_t>::max() : minus(m.pace.max_active, m.inside);
+}
+
+/// How many what is left is enough for. Whoever is let in could get a place even if everybody inside wants one that isn't sold;
+/// beyond that, each window lets in as many as there are places to be had, so that people inside who do nothing don't stop the queue.
+std::uint64_t enough_for(const admission_limits& m, std::uint32_t admitted_in_window) {
+  if (!m.left) return std::numeric_limits<std::uint64_t>::max();
+  if (m.left->available == 0) return 0;
+  return std::max(minus(m.left->available + m.left->held, m.inside), minus(m.left->available, admitted_in_window));
+}
+
 /// Places open one after the other at equal distances, the first one at the start.
 pace_state slots_at(const admission_limits& m) {
   const auto whole = m.admitted_in_window / m.pace.per_window;
@@ -30,6 +45,7 @@ pace_state slots_at(const admission_limits& m) {
   const auto admitted = m.admitted_in_window % m.pace.per_window;
   const auto elapsed = m.now_ms - started;
   if (elapsed < 0) return {started, admitted, 0};
+  if (enough_for(m, admitted) == 0) return elapsed < m.pace.window_ms ? pace_state{started, admitted, 0} : pace_state{m.now_ms, 0, 1};
   const auto opened = static_cast<std::uint64_t>(elapsed) * m.pace.per_window / static_cast<std::uint64_t>(m.pace.window_ms) + 1;
   const auto room = opened - std::min<std::uint64_t>(opened, admitted);
   const auto arrears_max = 1 + std::uint64_t{m.pace.per_window} * smooth_arrears_ms / static_cast<std::uint64_t>(m.pace.window_ms);
@@ -45,7 +61,7 @@ pace_state pace_at(const admission_limits& m) {
 /// How many may come in now, however many want to.
 std::uint64_t room_now(const admission_limits& m, const pace_state& at) {
   if (m.paused || m.closed || m.now_ms < m.opens_at_ms || m.room.draw_is_due()) return 0;
-  return std::min(at.room, m.vacancies());
+  return std::min({at.room, vacancies(m), enough_for(m, at.admitted)});
 }
 
 v1::QueueEvent admitted(const admission_limits& m, const pace_state& at, std::uint64_t count) {
@@ -103,14 +119,6 @@ admission_limits::admission_limits(const waiting_room& r, std::int64_t now)
   if (r.head().supply_known()) left = supply{r.head().available(), r.head().held()};
 }
 
-std::uint64_t admission_limits::vacancies() const {
-  auto people_max = std::numeric_limits<std::uint64_t>::max();
-  if (pace.max_active != 0) people_max = pace.max_active;
-  // Whoever is let in could get a place, even if everybody inside wants one that isn't sold yet.
-  if (left) people_max = left->available == 0 ? 0 : std::min(people_max, left->available + left->held);
-  return people_max - std::min(people_max, inside);
-}
-
 std::optional<v1::QueueEvent> admission(const admission_limits& m) {
   const auto at = pace_at(m);
   const auto count = std::min(m.room.waiting(), room_now(m, at));
@@ -132,16 +140,21 @@ std::optional<v1::QueueEvent> admission_of_newcomer(const admission_limits& m, s
 
 std::optional<std::int64_t> next_admission_ms(const waiting_room& room) {
   if (room.waiting() == 0 || room.draw_is_due()) return std::nullopt;
-  const auto started = room.head().window_started_at_ms();
-  admission_limits then{room, std::max(started, room.head().opens_at_ms())};
+  admission_limits m{room, std::max(room.head().window_started_at_ms(), room.head().opens_at_ms())};
   // Whoever's time is over is inside until that is recorded, which has a deadline of its own.
-  then.inside = room.inside(std::numeric_limits<std::int64_t>::min());
-  if (then.paused || then.closed || then.vacancies() == 0) return std::nullopt;
-  if (started == 0) return then.opens_at_ms;
-  const auto& pace = then.pace;
-  if (!pace.is_smooth) return std::max(then.opens_at_ms, then.admitted_in_window < pace.per_window ? started : started + pace.window_ms);
-  const auto next = started + (std::int64_t{then.admitted_in_window} * pace.window_ms + pace.per_window - 1) / pace.per_window;
-  return std::max(then.opens_at_ms, (next + smooth_step_ms - 1) / smooth_step_ms * smooth_step_ms);
+  m.inside = room.inside(std::numeric_limits<std::int64_t>::min());
+  if (m.paused || m.closed || vacancies(m) == 0 || (m.left && m.left->available == 0)) return std::nullopt;
+  if (m.window_started_at_ms == 0) return m.opens_at_ms;
+  const auto per_window = m.pace.per_window;
+  // Where the pace has no room in this window, or what is left is not enough for more, the next one has.
+  const auto windows = m.pace.is_smooth ? m.admitted_in_window / per_window : 0;
+  const auto started = m.window_started_at_ms + windows * m.pace.window_ms;
+  const auto admitted = m.admitted_in_window - windows * per_window;
+  auto next = started;
+  if (admitted >= per_window || enough_for(m, admitted) == 0) next += m.pace.window_ms;
+  else if (m.pace.is_smooth) next += (std::int64_t{admitted} * m.pace.window_ms + per_window - 1) / per_window;
+  if (m.pace.is_smooth) next = (next + smooth_step_ms - 1) / smooth_step_ms * smooth_step_ms;
+  return std::max(m.opens_at_ms, next);
 }
 
 }  // namespace usher::actors

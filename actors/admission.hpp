@@ -29,9 +29,6 @@ struct admission_limits {
   bool paused;
   bool closed;
   std::int64_t opens_at_ms;
-
-  /// How many more may be inside, whatever the pace.
-  [[nodiscard]] std::uint64_t vacancies() const;
 };
 
 /// Whoever is due now. @return nullopt: nobody

@@ -17,7 +17,8 @@ namespace usher::actors {
 ///   so many people, who are admitted at its start or, where it has room and nobody waits, as they come. Windows that passed unused are lost.
 ///   "smooth": as many, evenly spread; what was missed for more than a second is lost.
 /// - the cap on people inside. Who pays, leaves, is evicted or runs out of time makes room.
-/// - what is left: while something is available, and never more people inside than there are places that are not sold.
+/// - what is left: nobody while nothing is available, else until as many are inside as there are places that are not sold, and beyond
+///   that in each window as many as there are places available, so that people inside who do nothing don't stop the queue.
 /// When nothing is available and nobody holds anything, or the sale is over, the queue closes: nobody waits any more, and nobody joins.
 ///
 /// A user has at most one live ticket (waiting, or inside) and joins again with a new number after it. `join` with a live ticket is accepted

@@ -183,17 +183,30 @@ TEST_CASE("with forty of a hundred abandoning, the room stays full to within one
   CHECK(samples > 300);
 }
 
-TEST_CASE("nobody is let in to nothing: not more people inside than places that are not sold, and none while all are held") {
+TEST_CASE("nobody is let in to nothing: no more inside than places that are not sold, and none while all are held") {
   queue_of_show s{paced(250)};
   s.q.when(supply(3, 0));
   s.join_many(1, 10);
   CHECK(s.room().inside(s.now_ms()) == 3);
   s.q.when(supply(0, 3));
+  s.live(seconds{15});
   s.q.when("leave { user_id: 'usr_1' }");
   CHECK(s.room().inside(s.now_ms()) == 2);
   s.q.when(supply(1, 2));  // a hold has ended
   CHECK(s.room().inside(s.now_ms()) == 3);
   CHECK(s.phase(4) == v1::TICKET_ADMITTED);
+}
+
+TEST_CASE("people inside who do nothing don't stop the queue: the next window lets in as many as there are places") {
+  queue_of_show s{paced(250)};
+  s.q.when(supply(3, 0));
+  s.join_many(1, 10);
+  s.live(seconds{9});
+  CHECK(s.room().head().admitted() == 3);
+  s.live(seconds{1});
+  CHECK(s.room().head().admitted() == 6);
+  s.live(seconds{10});
+  CHECK(s.room().head().admitted() == 9);
 }
 
 TEST_CASE("when the last seat is sold the queue closes, and opens again for newcomers when seats come back") {
