@@ -206,6 +206,8 @@ queue_decision assign_lane(const v1::EntityRef& ref, const waiting_room& room, c
   const auto lane = room.lane_named(c.lane());
   if (!lane) return invalid<v1::QueueEvent>("lane", "There is no lane " + c.lane() + '.');
   const auto number = room.live_of(c.user_id(), now_ms);
+  // Whoever came after the entries were closed has been told a place behind those who take part in their lane.
+  if (number != 0 && room.is_early(number) && room.head().entries_closed()) return queue_decision::postponed();
   const bool waits = number != 0 && room.at(number).phase() == v1::TICKET_WAITING;
   if (waits ? room.at(number).lane == *lane : room.lane_for(c.user_id()) == *lane) return unchanged<v1::QueueEvent>();
   if (waits && !room.is_early(number) && room.waiting(*lane) > room.ahead_of(number))
@@ -237,6 +239,8 @@ void check_lanes(const waiting_room& room, const v1::QueueSettings& wanted, v1::
 }
 
 queue_decision change(const waiting_room& room, const v1::ChangeQueue& c, std::int64_t now_ms) {
+  if (c.version() != 0 && room.head().has_settings() && c.version() != version_of(room.settings()))
+    return queue_decision::rejected(v1::VERSION_MISMATCH, "The settings are others by now.");
   auto refused = queue_decision::rejected(v1::VALIDATION_FAILED, "The settings make no sense.");
   for (auto& fault : faults_of(c.settings(), "")) *refused.rejection.add_faults() = std::move(fault);
   check_lanes(room, c.settings(), refused.rejection);
@@ -255,7 +259,7 @@ queue_decision change(const waiting_room& room, const v1::ChangeQueue& c, std::i
   admission_limits after{room, now_ms};
   after.pace = wanted;
   after.pace.weights.resize(std::max(after.pace.weights.size(), room.lanes()), 1);
-  if (!waiting_room::keeps_windows(room.pace(), wanted)) {
+  if (after.window_started_at_ms != 0 && !waiting_room::keeps_windows(room.pace(), wanted)) {
     after.window_started_at_ms = now_ms;
     after.admitted_in_window = 0;
   }
@@ -358,11 +362,9 @@ queue_decision wake_up(const waiting_room& room, std::int64_t now_ms) {
     expired->set_count(static_cast<std::uint32_t>(count));
     expired->set_at_ms(now_ms);
   }
-  if (room.waiting() != 0) {
-    if (const auto why = end_due(room, now_ms)) {
-      events.push_back(closing(room, *why, now_ms));
-      return queue_decision::accepted(std::move(events));
-    }
+  if (const auto why = end_due(room, now_ms)) {
+    events.push_back(closing(room, *why, now_ms));
+    return queue_decision::accepted(std::move(events));
   }
   if (auto step = step_of_draw(room, now_ms)) events.push_back(std::move(*step));
   else if (auto due = admission({room, now_ms})) events.push_back(std::move(*due));
@@ -400,7 +402,7 @@ decision<queue::event> queue::decide(const v1::EntityRef& ref, const state& room
 
 std::optional<time_point> queue::deadline(const state& room) {
   auto due = room.next_expiry_ms();
-  if (room.waiting() != 0 && room.head().end() == v1::QUEUE_IS_OPEN) {
+  if (room.head().end() == v1::QUEUE_IS_OPEN) {
     if (room.head().closes_at_ms() != 0) earlier(due, room.head().closes_at_ms());
     if (is_sold_out(room)) earlier(due, room.head().opens_at_ms());
     earlier(due, next_admission_ms(room));

@@ -2,10 +2,12 @@
 
 #include "actors/queue_settings.hpp"
 
+#include <algorithm>
 #include <string>
 #include <unordered_set>
 
 #include "actors/rules.hpp"
+#include "events/sha256.hpp"
 
 namespace usher::actors {
 namespace {
@@ -55,6 +57,13 @@ std::vector<v1::Fault> faults_of(const v1::QueueSettings& q, std::string_view pa
   result.check_word("order", q.order(), "random", "joining");
   result.check_lanes(q.lanes());
   return std::move(result).found();
+}
+
+std::uint64_t version_of(const v1::QueueSettings& settings) {
+  const auto digest = sha256({settings.SerializeAsString()});
+  std::uint64_t version = 0;
+  for (std::size_t i = 0; i != 4; ++i) version = version << 8 | digest[i];
+  return std::max<std::uint64_t>(version, 1);
 }
 
 }  // namespace usher::actors

@@ -22,4 +22,7 @@ inline constexpr std::uint32_t lane_weight_max = 1'000;
 /// @param path  of the settings within the request, as in `queue`; empty: the request is the settings
 [[nodiscard]] std::vector<v1::Fault> faults_of(const v1::QueueSettings&, std::string_view path);
 
+/// Names settings by what they say: others have, but for one case in 2^32, another number. Never 0.
+[[nodiscard]] std::uint64_t version_of(const v1::QueueSettings&);
+
 }  // namespace usher::actors

@@ -98,7 +98,6 @@ class hearing {
     if (wave_at_us_ != 0 && counting_) {
       ++waves;
       for (const auto at_us : heard_us_) delays.record(at_us - wave_at_us_);
-      slowest_us.push_back(heard_us_.back() - wave_at_us_);
     }
     wave_at_us_ = 0;
     heard_us_.clear();
@@ -108,7 +107,6 @@ class hearing {
   void begin() { counts_ = counting_ = true; heard_us_.clear(); wave_at_us_ = 0; }
 
   histogram delays;
-  std::vector<std::int64_t> slowest_us;
   std::size_t waves = 0;
 
  private:

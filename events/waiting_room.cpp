@@ -73,7 +73,7 @@ void waiting_room::fold(const v1::QueueEvent& e) {
       (*head_.mutable_assigned_lanes())[e.lane_assigned().user_id()] = e.lane_assigned().lane();
       return;
     case v1::QueueEvent::kChanged:
-      if (!keeps_windows(pace_, queue_pace{e.changed().settings()})) {
+      if (head_.window_started_at_ms() != 0 && !keeps_windows(pace_, queue_pace{e.changed().settings()})) {
         head_.set_window_started_at_ms(e.changed().at_ms());
         head_.set_admitted_in_window(0);
       }
@@ -110,8 +110,8 @@ void waiting_room::fold(const v1::QueueEvent& e) {
 }
 
 bool waiting_room::keeps_windows(const queue_pace& before, const queue_pace& after) {
-  if (before.is_smooth || after.is_smooth) return before.is_smooth == after.is_smooth && before.per_window == after.per_window && before.window_ms == after.window_ms;
-  return before.window_ms == after.window_ms;
+  if (!before.is_smooth && !after.is_smooth) return true;
+  return before.is_smooth == after.is_smooth && before.per_window == after.per_window && before.window_ms == after.window_ms;
 }
 
 void waiting_room::set_settings(const v1::QueueSettings& s) {
@@ -141,10 +141,14 @@ void waiting_room::join(const v1::QueueJoined& e) {
 void waiting_room::enter_lane(std::uint64_t number, ticket& t, std::size_t to) {
   auto& l = lanes_[to];
   if (l.waiting == 0) {
+    std::uint64_t most = 0;
     auto least = std::numeric_limits<std::uint64_t>::max();
-    for (const auto& other : lanes_)
+    for (const auto& other : lanes_) {
+      most = std::max(most, other.pass);
       if (other.waiting != 0) least = std::min(least, other.pass);
-    if (least != std::numeric_limits<std::uint64_t>::max()) l.pass = std::max(l.pass, least);
+    }
+    // Where nobody waits, what some got in quiet times is no debt to anybody.
+    l.pass = std::max(l.pass, waiting_ == 0 ? most : least);
   }
   l.order.push_back(static_cast<std::uint32_t>(number));
   l.gone.append();
@@ -434,7 +438,7 @@ void waiting_room::restore(const v1::QueueState& saved) {
   head_ = saved;
   for (const auto* column : {"runs", "lanes", "frontier", "user_ids", "user_id_bytes", "joined_ms", "phases", "lane_of", "places", "runs_of", "devices"})
     head_.GetReflection()->ClearField(&head_, head_.GetDescriptor()->FindFieldByName(column));
-  set_settings(saved.settings());
+  if (saved.has_settings()) set_settings(saved.settings());
   runs_made_ = saved.runs_made();
   for (const auto& r : saved.runs()) {
     runs_[r.number()] = {r.at_ms(), r.expires_at_ms(), 0, {}};

@@ -126,7 +126,7 @@ class waiting_room {
   [[nodiscard]] const queue_pace& pace() const { return pace_; }
   /// The rest that needs no work: times, reasons, the notice, supply, the draw. Its columns are empty.
   [[nodiscard]] const v1::QueueState& head() const { return head_; }
-  /// Whether the windows that run go on when the pace changes; else a new one begins at that moment.
+  /// Whether the window that runs goes on, with those it has let in, when the pace changes; else a new one begins at that moment.
   static bool keeps_windows(const queue_pace& before, const queue_pace& after);
   /// Whether those who come early are put into a random order, and that has not happened yet.
   [[nodiscard]] bool draw_is_due() const;

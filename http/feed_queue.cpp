@@ -17,7 +17,8 @@ constexpr std::uint64_t totals_pace_ticks = 10;  // between two messages that on
 std::string rate_of(const queue_totals& room) {
   std::string out;
   json_writer json{out};
-  json.begin_array().value(room.paused).value(room.admit_per_window).value(room.window_seconds).value(room.is_smooth).value(room.max_active);
+  json.begin_array().value(room.paused).value(room.admit_per_window).value(room.window_seconds).value(room.is_smooth).value(room.max_active)
+      .value(room.supply_known && room.available == 0).value(room.opens_at_ms);
   for (const auto& lane : room.lanes) json.value(lane.weight);
   json.end_array();
   return out;

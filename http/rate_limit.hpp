@@ -67,7 +67,8 @@ class rate_limiter {
   std::array<std::mutex, 64> locks_;  // bucket i has lock i modulo 64
 };
 
-/// The limits of a node. A request counts for its user, then for its address; a refused one counts for nobody who would have let it in.
+/// The limits of a node. A request counts for its user, then for its address. One that its user's limit refuses does not count
+/// for the address; one that the address refuses has counted for its user.
 class rate_limits {
  public:
   explicit rate_limits(const rate_limit_settings&);

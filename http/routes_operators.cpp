@@ -1,9 +1,9 @@
 // What operators do with a show's waiting room: look at it, change its pace, stop it, speak to those who wait.
 
+#include "actors/queue_settings.hpp"
 #include "events/api.pb.h"
 #include "events/waiting_room.hpp"
 #include "http/handlers.hpp"
-#include "store/hash.hpp"
 
 #include <array>
 
@@ -22,14 +22,6 @@ struct room {
   v1::QueueSettings settings;  ///< as they were given, without the defaults
   projections::show_totals supply;
 };
-
-/// Names settings by what they say, so that an operator's change isn't refused because somebody has joined meanwhile.
-std::uint64_t version_of(const v1::QueueSettings& s) {
-  const auto digest = store::sha256(s.SerializeAsString());
-  std::uint32_t version = 0;
-  for (std::size_t i = 0; i != sizeof version; ++i) version = version << 8 | static_cast<unsigned char>(digest[i]);
-  return version;
-}
 
 /// The settings that a show's queue begins with. Throws refusal (NOT_FOUND) where there is no such show, or it has no queue.
 v1::QueueSettings first_settings(engine& e, const std::string& show_id) {
@@ -133,7 +125,7 @@ std::string body_of_room(const room& r) {
 
 /// Joins, admissions and sales tell pictures of the same settings apart; `If-Match` asks for the settings only.
 std::string tag_of(const room& r) {
-  return 'v' + std::to_string(version_of(r.settings)) + '.' + std::to_string(r.queue.version) + '.' + std::to_string(r.supply.version);
+  return 'v' + std::to_string(actors::version_of(r.settings)) + '.' + std::to_string(r.queue.version) + '.' + std::to_string(r.supply.version);
 }
 
 reply show_room(engine& e, request_context& ctx) {
@@ -215,12 +207,13 @@ reply change_room(engine& e, request_context& ctx) {
   const auto body = body_of<v1::QueueChangeBody>(ctx);
   inspect(body);
   const auto now = co_await room_of(e, ctx, std::string{ctx.path_param("id")});
-  if (expected != version_of(now.settings) && !is_known(e, ctx))
+  if (expected != actors::version_of(now.settings) && !is_known(e, ctx))
     throw refuse(v1::VERSION_MISMATCH, "The settings are others by now.");
   auto r = make_request(ctx, queue_ref(now.show_id));
   auto* change = r->command.mutable_queue()->mutable_change();
   *change->mutable_settings() = merged(now.settings, body);
   change->set_reason(body.reason());
+  change->set_version(expected);  // judged again where it is decided: another operator may be as fast
   const auto a = co_await ask(e, ctx, r);
   co_return co_await room_after(e, ctx, now.show_id, a);
 }

@@ -23,6 +23,11 @@ const std::string& show_named(const v1::JoinBody& b) {
 /// A ticket's token outlives any sensible wait; what it is worth is decided by the queue.
 constexpr std::chrono::hours ticket_token_lifetime{48};
 
+/// From the day on which it is asked for, counted from the joining: a retry is answered alike.
+time_point token_expiry(time_point joined_at, time_point now) {
+  return joined_at + std::chrono::floor<std::chrono::days>(std::max(now, joined_at) - joined_at) + ticket_token_lifetime;
+}
+
 std::string room_of(const engine& e, const std::string& show_id) {
   return room_members(e.views.views().queues.totals(show_id, e.clock.now()).value_or(projections::queue_totals{}));
 }
@@ -30,7 +35,7 @@ std::string room_of(const engine& e, const std::string& show_id) {
 std::string body_of_ticket(const engine& e, const ticket_view& t, std::uint32_t device) {
   std::string out;
   json_writer json{out};
-  const auto expires = from_ms(t.joined_at_ms) + ticket_token_lifetime;
+  const auto expires = token_expiry(from_ms(t.joined_at_ms), e.clock.now());
   json.begin_object()
       .member("token", e.access.issue({purpose::queue, t.user_id, role::user, t.show_id, t.ticket_id, expires, {}, device}))
       .member("ticketId", t.ticket_id).member("showId", t.show_id).member("expiresAt", expires);

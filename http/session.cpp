@@ -314,7 +314,6 @@ class session::conversation final : public exchange {
     co_return co_await send();
   }
 
-
   [[nodiscard]] bool begun() const { return begun_; }
   /// Whether the body has been read to its end.
   [[nodiscard]] bool ended() const { return !parser_.expects_body() || parser_.is_done(); }

@@ -29,23 +29,29 @@ std::string room_members(const queue_totals& room) {
     out.member("admittedPerWindow", room.admit_per_window).member("windowSeconds", room.window_seconds).member("paused", room.paused);
     text_or_null(out, "pauseReason", room.pause_reason);
     out.member("draining", room.draining);
+    text_or_null(out, "drainReason", room.drain_reason);
     text_or_null(out, "notice", room.notice);
     out.key("soldOutTiers").begin_array();
     for (const auto& tier : room.sold_out_tiers) out.value(tier);
     out.end_array();
     text_or_null(out, "end", room.end == v1::QUEUE_IS_OPEN ? "" : v1::QueueEnd_Name(room.end));
+    if (room.lanes.size() > 1) {
+      out.key("laneWeights").begin_array();
+      for (const auto& lane : room.lanes) out.begin_object().member("lane", lane.name).member("weight", lane.weight).end_object();
+      out.end_array();
+    }
     room.opens_at_ms == 0 ? out.member("opensAt", nullptr) : out.member("opensAt", from_ms(room.opens_at_ms));
   });
 }
 
 std::string total_members(const queue_totals& room) {
   return members([&](json_writer& out) {
-    out.member("total", room.waiting);
-    if (room.lanes.size() < 2) return;
-    out.key("lanes").begin_array();
-    for (const auto& lane : room.lanes) {
-      out.begin_object().member("lane", lane.name).member("weight", lane.weight).member("total", lane.waiting).end_object();
+    if (room.lanes.size() < 2) {
+      out.member("total", room.waiting);
+      return;
     }
+    out.key("laneTotals").begin_array();
+    for (const auto& lane : room.lanes) out.begin_object().member("lane", lane.name).member("total", lane.waiting).end_object();
     out.end_array();
   });
 }

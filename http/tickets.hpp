@@ -11,10 +11,10 @@
 namespace usher::http {
 
 /// What is the same for everybody in the waiting room, as the members of an object: the pace, a pause and its reason, the
-/// notice, what is sold out, how it ended. All of them are always there, so that each message says what is true now.
+/// notice, what is sold out, how it ended, and what lanes weigh where there are several. All of them are always there, so that each message says what is true now.
 std::string room_members(const projections::queue_totals&);
 
-/// How many wait, as members: `total` in all, and by lane where there are several.
+/// How many wait, as members: `total`, or `laneTotals` where there are several lanes.
 std::string total_members(const projections::queue_totals&);
 
 /// The members number, status, position, ahead, total, lane (where there are several), eta, those of the room and, once

@@ -106,6 +106,7 @@ void queue_estimates::admit(waiting_room& room, const v1::QueueEvent& e) {
     lanes_[i].admit(at_ms, before[i].waiting - room.waiting(i), room.through(i), room.head().window_started_at_ms(), room.inside(at_ms));
     for (auto place = before[i].through + 1; place <= room.through(i); ++place) {
       const auto number = room.number_at(i, place);
+      if (number == 0) continue;  // whoever stood there has moved to another lane
       const auto& ticket = room.at(number);
       const bool is_let_in = ticket.lane == i && ticket.place == place && ticket.phase() == v1::TICKET_ADMITTED;
       if (is_let_in && ticket.joined_at_ms != at_ms) score_.note(promises_[number - 1], at_ms - ticket.joined_at_ms);

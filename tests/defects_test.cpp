@@ -170,6 +170,45 @@ TEST_CASE("seventy charges of 1 make 70", "[defect-7]") {
   CHECK(eventually([&] { return o.balance(0) == 70; }));
 }
 
+TEST_CASE("my position moves when people ahead leave, and those who gave up hold nobody up", "[defect-8]") {
+  box_office o;
+  const auto show_id = o.open_show(100, R"(,"queue":{"admitPerWindow":10,"windowSeconds":1})");
+  const auto join = [&](std::size_t n) { return client{o.node}.post("/queue/token", R"({"showId":")" + show_id + R"("})", o.buyer(n)); };
+  const auto ask = [&](const char* method, const char* path, const answer& ticket, std::size_t n) {
+    return client{o.node}.ask({method, path, {}, o.buyer(n), {{"Queue-Token", ticket.text("token")}}});
+  };
+  std::vector<answer> tickets;
+  for (std::size_t n = 0; n < 40; ++n) tickets.push_back(join(n));
+  CHECK(tickets[39].number("position") == 30);
+  CHECK(join(39).text("ticketId") == tickets[39].text("ticketId"));  // the token that is returned is the one that was made
+  for (std::size_t n = 20; n < 30; ++n) CHECK(ask("DELETE", "/queue/token", tickets[n], n).status == 204);
+  CHECK(ask("GET", "/queue/status", tickets[39], 39).number("position") == 20);
+  // Ten who are inside and never come again: the windows go on.
+  o.node.clock.advance(1s);
+  CHECK(eventually([&] { return ask("GET", "/queue/status", tickets[39], 39).number("position") == 10; }));
+  o.node.clock.advance(1s);
+  CHECK(eventually([&] { return ask("GET", "/queue/status", tickets[39], 39).text("status") == "ADMITTED"; }));
+}
+
+TEST_CASE("a rush on the queue is no backlog: everybody hears at once what has become of them", "[defect-14]") {
+  box_office o;
+  const auto show_id = o.open_show(100, R"(,"queue":{"admitPerWindow":10,"windowSeconds":10})");
+  const std::size_t people = 3'000;
+  const auto begin = std::chrono::steady_clock::now();
+  const auto answers = o.rush(people, "/queue/token", R"({"showId":")" + show_id + R"("})");
+  const auto took = std::chrono::steady_clock::now() - begin;
+  REQUIRE(answers.size() == people);
+  CHECK(count(answers, 201) == static_cast<std::ptrdiff_t>(people));
+  std::set<std::int64_t> numbers;
+  for (const auto& a : answers) numbers.insert(a.number("number"));
+  CHECK(numbers.size() == people);
+  CHECK(*numbers.rbegin() == static_cast<std::int64_t>(people));
+  // Nothing is left to be worked off: one more is answered within what a single request took under load, and a bit.
+  const auto asked = std::chrono::steady_clock::now();
+  CHECK(client{o.node}.post("/queue/token", R"({"showId":")" + show_id + R"("})", o.buyer(people)).number("number") == static_cast<std::int64_t>(people) + 1);
+  CHECK(std::chrono::steady_clock::now() - asked < took / 10 + 1s);
+}
+
 TEST_CASE("nobody buys with somebody else's turn, for another show, or in many names", "[defect-9]") {
   box_office o;
   const std::string queue = R"(,"queue":{"admitPerWindow":10,"windowSeconds":1})";

@@ -190,4 +190,15 @@ TEST_CASE("a queue that is read from its row goes on to tell what it would have 
 }
 
 }  // namespace
+TEST_CASE("whoever was moved to another lane leaves a place behind that nobody stumbles over, also after a restart") {
+  sale s{"admit_per_window: 2 lanes { name: 'all' weight: 1 } lanes { name: 'members' weight: 1 }"};
+  s.join(12);
+  s.command("assign_lane { user_id: 'usr_5' lane: 'members' reason: 'a wheelchair' }");
+  v1::QueueState saved;
+  s.room.save(saved);
+  s.room.restore(saved);
+  s.pass(60'000);
+  CHECK(s.room.waiting() == 0);
+}
+
 }  // namespace usher::actors::test

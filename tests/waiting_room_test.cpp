@@ -10,6 +10,7 @@
 
 #include "actors/admission.hpp"
 #include "actors/queue.hpp"
+#include "actors/queue_settings.hpp"
 #include "events/draw.hpp"
 #include "tests/decide.hpp"
 
@@ -323,6 +324,69 @@ TEST_CASE("lanes share each admission by their weights, and what one can't use g
   CHECK(s.room().waiting(0) == 8);
 }
 
+TEST_CASE("what a lane got in quiet times is no debt when the rush begins, whoever comes first") {
+  auto as = paced(8);
+  for (const auto* name : {"all", "members"}) {
+    as.settings.add_lanes()->set_name(name);
+    as.settings.mutable_lanes(as.settings.lanes_size() - 1)->set_weight(1);
+  }
+  queue_of_show s{as};
+  for (int i = 1; i <= 200; ++i) {
+    CHECK(accepted(s.join("usr_quiet" + std::to_string(i), "all")));
+    s.live(seconds{2});
+  }
+  REQUIRE(s.room().waiting() == 0);
+  s.q.when("pause { reason: 'the rush begins' }");
+  for (int i = 1; i <= 40; ++i) s.join("usr_" + std::to_string(i), i % 2 ? "members" : "all");
+  s.live(seconds{10});
+  s.q.when("resume {}");
+  CHECK(s.room().waiting(0) == 16);
+  CHECK(s.room().waiting(1) == 16);
+}
+
+TEST_CASE("nobody who takes part in a draw is put before those who have been told a place behind them") {
+  auto as = paced(10);
+  as.opens_at_ms = 1'030'000;
+  for (const auto* name : {"all", "members"}) {
+    as.settings.add_lanes()->set_name(name);
+    as.settings.mutable_lanes(as.settings.lanes_size() - 1)->set_weight(1);
+  }
+  queue_of_show s{as};
+  s.join_many(1, 5);
+  const std::string move = "assign_lane { user_id: 'usr_3' lane: 'members' reason: 'press' }";
+  s.q.pass(seconds{30});
+  s.q.when_woken();
+  CHECK(accepted(s.join("usr_late", "members")));
+  CHECK(s.q.when(move).what == decision<v1::QueueEvent>::kind::postpone);
+}
+
+TEST_CASE("of two operators who change the same settings at once the second is told") {
+  queue_of_show s{paced(2)};
+  const auto version = std::to_string(version_of(s.room().settings()));
+  CHECK(accepted(s.q.when("change { settings { admit_per_window: 500 } version: " + version + " }")));
+  CHECK(refused(s.q.when("change { settings { max_active: 60 } version: " + version + " }")) == v1::VERSION_MISMATCH);
+  CHECK(accepted(s.q.when("change { settings { max_active: 60 } }")));
+}
+
+TEST_CASE("a change of the pace before the sale starts no window, and one during the sale lets nobody in twice") {
+  auto as = paced(5);
+  as.opens_at_ms = 1'030'000;
+  as.settings.set_order("joining");
+  queue_of_show s{as};
+  s.join_many(1, 20);
+  s.live(seconds{7});
+  s.q.when("change { settings { admit_per_window: 5 window_seconds: 9 order: 'joining' } }");
+  s.live_until(1'030'000);
+  CHECK(s.room().head().admitted() == 5);
+  s.live_until(1'031'000);
+  s.q.when("change { settings { admit_per_window: 5 window_seconds: 6 order: 'joining' } }");
+  CHECK(s.room().head().admitted() == 5);
+  s.live_until(1'035'999);
+  CHECK(s.room().head().admitted() == 5);
+  s.live_until(1'036'000);
+  CHECK(s.room().head().admitted() == 10);
+}
+
 TEST_CASE("an operator gives somebody another lane only if they stand better there, and before they come if need be") {
   auto as = paced(1);
   for (const auto* name : {"all", "members"}) {
@@ -509,7 +573,6 @@ class chaos {
     for (const auto& e : d.events) {
       if (e.has_admitted()) admissions(e.admitted());
       if (e.has_lane_assigned()) last_position_.erase(e.lane_assigned().number());  // better there, but of another lane
-      if (e.has_draw_held()) last_position_.clear();
     }
   }
   void admissions(const v1::TicketsAdmitted& a) {

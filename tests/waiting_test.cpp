@@ -187,7 +187,7 @@ TEST_CASE("a poll that knows the latest answers when there is news and not befor
   CHECK(news.text("status") == "ADMITTED");
 }
 
-TEST_CASE("thirty join and ten vanish: the others move up") {
+TEST_CASE("thirty join and ten vanish: the others move up", "[defect-8]") {
   waiting_room room{1, 3'600};
   const auto tickets = room.join_all(1, 30);
   std::map<std::int64_t, std::unique_ptr<place_watcher>> there;
