@@ -375,10 +375,12 @@ TEST_CASE("a change of the pace before the sale starts no window, and one during
   queue_of_show s{as};
   s.join_many(1, 20);
   s.live(seconds{7});
+  s.q.when("change { settings { admit_per_window: 5 window_seconds: 9 order: 'joining' mode: 'smooth' } }");
   s.q.when("change { settings { admit_per_window: 5 window_seconds: 9 order: 'joining' } }");
   s.live_until(1'030'000);
   CHECK(s.room().head().admitted() == 5);
-  s.live_until(1'031'000);
+  s.live_until(1'035'000);
+  CHECK(s.room().head().admitted() == 5);
   s.q.when("change { settings { admit_per_window: 5 window_seconds: 6 order: 'joining' } }");
   CHECK(s.room().head().admitted() == 5);
   s.live_until(1'035'999);
