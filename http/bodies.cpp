@@ -129,4 +129,11 @@ void write_show(json_writer& json, const projections::show_view& show) {
   json.member("version", show.version).end_object();
 }
 
+void write_funnel(json_writer& json, const projections::funnel& seen) {
+  json.member("joined", seen.joined).member("admitted", seen.admitted).member("left", seen.left).member("held", seen.held)
+      .member("paid", seen.paid).member("expired", seen.expired).member("released", seen.released).member("cancelled", seen.cancelled)
+      .member("vanished", seen.vanished).member("evicted", seen.evicted).member("turnedAway", seen.turned_away)
+      .member("expiredAdmissions", seen.expired_admissions);
+}
+
 }  // namespace usher::http

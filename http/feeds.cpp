@@ -17,7 +17,7 @@ constexpr std::uint64_t retry_ms_min = 1000;
 constexpr std::uint64_t retry_ms_spread = 4000;
 
 std::optional<channel> channel_from(std::string_view name) {
-  for (const auto of : {queue, seats, reservation}) {
+  for (const auto of : {queue, seats, reservation, ops}) {
     if (name.starts_with(channel_words[of]) && name.size() > channel_words[of].size()) {
       return channel{of, std::string{name.substr(channel_words[of].size())}};
     }
@@ -116,6 +116,7 @@ void feeds::applied(const v1::Record& record) {
     if (event.has_queue()) impl_->note_room(stream.group());
     if (event.has_queue() && !event.queue().has_joined()) impl_->note(queue, stream.group());  // who joins moves nobody
     if (event.has_reservation()) impl_->note(reservation, stream.name());
+    if (event.has_reservation() || event.has_queue()) impl_->note(ops, stream.group());
   }
 }
 
@@ -180,6 +181,9 @@ std::string_view feeds::impl::refusal(const channel& wanted, const principal& wh
       return same_device(ticket->device, who.device) ? "" : "ticket-moved";
     }
     case seats: return views.views().seat_map.seating(wanted.id) ? "" : "not-found";
+    case ops:
+      if (who.role != role::operator_) return "forbidden";
+      return views.views().seat_map.seating(wanted.id) ? "" : "not-found";
     case reservation: {
       const auto found = views.views().reservations.find(wanted.id);
       if (!found) return "busy";
@@ -225,11 +229,12 @@ void feeds::impl::begin(const channel& of, topic& shared, reader& to, std::optio
     case queue: return begin_queue(of.id, shared, to);
     case seats: return begin_seats(of.id, shared, to, since);
     case reservation: return begin_reservation(of.id, to, since);
+    case ops: return begin_sale(of.id, to);
   }
 }
 
 void feeds::impl::tick() {
-  std::array<std::set<std::string>, 3> changed;
+  std::array<std::set<std::string>, channel_kinds> changed;
   std::set<std::string> changed_rooms;
   {
     const std::lock_guard lock(dirty_mutex);
@@ -241,6 +246,7 @@ void feeds::impl::tick() {
   for (const auto& id : changed[reservation]) flush_reservation(id);
   for (const auto& [id, text] : due_rooms(changed_rooms)) tell_room(id, text);
   for (const auto& id : due_queues(changed[queue])) flush_queue(id);
+  for (const auto& id : due_sales(changed[ops])) flush_sale(id);
 }
 
 void feeds::impl::refresh_overflowed() {

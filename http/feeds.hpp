@@ -11,8 +11,9 @@
 
 namespace usher::http {
 
-/// Serves the channels `queue:<ticketId>` and `reservation:<id>` (their owner, service and operator) and `seats:<showId>`
-/// (whoever is authenticated).
+/// Serves the channels `queue:<ticketId>` and `reservation:<id>` (their owner, service and operator), `seats:<showId>`
+/// (whoever is authenticated) and `ops:<showId>` (operators: the funnel and the waiting room of a sale, a snapshot at most once
+/// a second).
 ///
 /// A snapshot answers each subscription, deltas follow: seats and reservations within a tick of 100 ms, a place in the
 /// queue within three, so that what happens in between travels as one message. Values are absolute. `v` grows with each

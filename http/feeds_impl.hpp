@@ -29,8 +29,9 @@ inline constexpr std::int64_t never_ms = std::numeric_limits<std::int64_t>::max(
 using text_ptr = std::shared_ptr<const std::string>;
 using connection_ptr = std::shared_ptr<connection>;
 
-enum channel_kind : std::uint8_t { queue, seats, reservation };
-inline constexpr std::array<std::string_view, 3> channel_words{"queue:", "seats:", "reservation:"};
+enum channel_kind : std::uint8_t { queue, seats, reservation, ops };
+inline constexpr std::size_t channel_kinds = 4;
+inline constexpr std::array<std::string_view, channel_kinds> channel_words{"queue:", "seats:", "reservation:", "ops:"};
 
 struct channel {
   channel_kind of = queue;
@@ -75,13 +76,13 @@ inline reader_key key_of(const channel& of, const connection& to) {
   return {to.id(), of.of == queue ? number_of_ticket(of.id) : 0};
 }
 
-/// All readers of a show's queue, of a show's seats, or of a reservation.
+/// All readers of a show's queue, of a show's seats, of a reservation, or of how a show's sale goes.
 struct topic {
   std::map<reader_key, reader> readers;
   // Of seats: the last snapshot, shared by all who come at the same version.
   text_ptr snapshot;
   std::uint64_t snapshot_v = 0;
-  // Of a queue, its places:
+  // Of a queue, its places; of a sale:
   bool dirty = false;
   std::uint64_t flushed_at_tick = 0;
   std::int64_t next_expiry_ms = never_ms;  // no later than the first admission of a reader ends
@@ -104,7 +105,7 @@ using topics = std::map<std::string, topic, std::less<>>;
 
 }  // namespace feed
 
-using namespace feed;  // three files see this
+using namespace feed;  // the feeds' own files see this
 
 struct feeds::impl : std::enable_shared_from_this<feeds::impl> {
   impl(const projections::runner& runner, tokens& issuer, const wall_clock& wall, cluster::presence& who_is_there,
@@ -120,7 +121,7 @@ struct feeds::impl : std::enable_shared_from_this<feeds::impl> {
   // calls back. The views' own locks are taken inside of it, never the other way round.
   std::mutex mutex;
   std::unordered_map<std::uint64_t, watcher> sessions;
-  std::array<topics, 3> watched;
+  std::array<topics, channel_kinds> watched;
   std::set<std::uint64_t> overflowed;
   std::uint64_t ticks = queue_pace_ticks;  // so that the first change of a queue is due at once
   bool stopped = false;
@@ -128,9 +129,9 @@ struct feeds::impl : std::enable_shared_from_this<feeds::impl> {
   // Apart from the rest, so that the thread of the read models never waits for a flush. A reader counts before it reads
   // a view: where `applied` sees none, whoever comes later finds the record in the view.
   std::mutex dirty_mutex;
-  std::array<std::set<std::string>, 3> dirty;
+  std::array<std::set<std::string>, channel_kinds> dirty;
   std::set<std::string> dirty_rooms;  // shows
-  std::array<std::atomic<std::size_t>, 3> readers_count{};
+  std::array<std::atomic<std::size_t>, channel_kinds> readers_count{};
 
   std::mutex timer_mutex;
   boost::asio::steady_timer timer;
@@ -151,6 +152,8 @@ struct feeds::impl : std::enable_shared_from_this<feeds::impl> {
   void begin_seats(const std::string& show_id, topic&, reader&, std::optional<std::uint64_t> since);
   void begin_queue(const std::string& ticket_id, topic&, reader&);
   void begin_reservation(const std::string& reservation_id, reader&, std::optional<std::uint64_t> since);
+  [[nodiscard]] text_ptr sale_text(const std::string& show_id, std::uint64_t log_index) const;
+  void begin_sale(const std::string& show_id, reader&);
   [[nodiscard]] text_ptr shared_snapshot(topic&, const projections::show_seats&) const;
   [[nodiscard]] projections::queue_totals totals_of(std::string_view show_id) const;
   [[nodiscard]] std::optional<projections::reservation_view> find_reservation(const std::string& reservation_id) const;
@@ -165,6 +168,8 @@ struct feeds::impl : std::enable_shared_from_this<feeds::impl> {
   void flush_queue(const std::string& show_id);
   [[nodiscard]] std::map<std::string, text_ptr> due_rooms(const std::set<std::string>& changed);
   void tell_room(const std::string& show_id, const text_ptr&);
+  [[nodiscard]] std::vector<std::string> due_sales(const std::set<std::string>& changed);
+  void flush_sale(const std::string& show_id);
 };
 
 // Visits the readers of a topic with the lock held, but not for all of them at a stretch.

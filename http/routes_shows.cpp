@@ -269,10 +269,10 @@ reply show_funnel(engine& e, request_context& ctx) {
   const auto show = show_of(e, ctx.path_param("id"));
   const auto seen = e.views.views().funnels.find(show.show_id);
   std::string out;
-  json_writer{out}.begin_object().member("showId", show.show_id).member("joined", seen.joined).member("admitted", seen.admitted)
-      .member("left", seen.left).member("held", seen.held).member("paid", seen.paid).member("expired", seen.expired)
-      .member("released", seen.released).member("cancelled", seen.cancelled).member("vanished", seen.vanished)
-      .member("evicted", seen.evicted).member("turnedAway", seen.turned_away).member("expiredAdmissions", seen.expired_admissions).end_object();
+  json_writer json{out};
+  json.begin_object().member("showId", show.show_id);
+  write_funnel(json, seen);
+  json.end_object();
   co_return json_response(200, std::move(out));
 }
 

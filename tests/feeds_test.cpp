@@ -502,6 +502,36 @@ TEST_CASE("nobody watches what is somebody else's, but the staff does") {
   }
 }
 
+TEST_CASE("an operator sees a sale go, at most once a second, and nobody else does") {
+  evening e;
+  const auto boss = e.connect("usr_boss", role::operator_);
+  e.subscribe(boss, "ops:" + hall);
+  CHECK(number(data_of(boss->take_one()), "joined") == 0);
+  e.ticks(10);
+  e.join(1, "usr_ann");
+  e.join(2, "usr_bob");
+  e.ticks(1);
+  const auto seen = boss->take_one();
+  CHECK(word(seen, "channel") == "ops:" + hall);
+  CHECK(number(data_of(seen), "joined") == 2);
+  CHECK(number(data_of(seen), "waiting") == 2);
+  e.admit(1, 1);
+  e.place("usr_ann");
+  e.ticks(9);
+  CHECK(boss->take().empty());
+  e.ticks(1);
+  const auto later = boss->take_one();
+  CHECK(number(data_of(later), "inside") == 1);
+  CHECK(number(data_of(later), "held") == 1);
+  CHECK(number(later, "v") > number(seen, "v"));
+
+  for (const auto as : {role::user, role::service}) {
+    const auto other = e.connect("usr_other", as);
+    e.subscribe(other, "ops:" + hall);
+    CHECK(word(other->take_one(), "code") == "forbidden");
+  }
+}
+
 TEST_CASE("what does not exist is not found") {
   evening e;
   const auto ann = e.connect("usr_ann");
