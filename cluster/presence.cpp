@@ -7,7 +7,6 @@ namespace usher::cluster {
 namespace {
 
 constexpr std::uint32_t over = std::numeric_limits<std::uint32_t>::max();  // waits no more: never looked at again
-constexpr std::uint32_t grace_default_s = 300;
 constexpr std::uint32_t ask_again_after_s = 5;
 constexpr std::size_t numbers_max = 10'000;  // of one command
 
@@ -62,7 +61,7 @@ void presence::sweep() {
 
 /// Those that nobody has heard of for longer than the grace. They stay silent until they are asked about again.
 std::vector<std::uint64_t> presence::silent(const std::string& show_id, const projections::queue_totals& totals) {
-  const auto grace_s = totals.grace_seconds != 0 ? totals.grace_seconds : grace_default_s;
+  const auto grace_s = totals.grace_seconds;
   const auto now = now_s();
   std::vector<std::uint64_t> out;
   const std::lock_guard lock{mutex_};

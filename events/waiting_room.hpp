@@ -120,7 +120,6 @@ class waiting_room {
   /// People inside whose time is over by then, and nobody has recorded it.
   [[nodiscard]] std::uint64_t expired_by(std::int64_t now_ms) const;
   [[nodiscard]] std::optional<std::int64_t> next_expiry_ms() const;
-  [[nodiscard]] bool admitted_anybody() const { return runs_made_ > 0; }
 
   [[nodiscard]] const v1::QueueSettings& settings() const { return head_.settings(); }
   [[nodiscard]] const queue_pace& pace() const { return pace_; }
