@@ -11,6 +11,8 @@
 #include "cli_common.hpp"
 #include "cli_draw.hpp"
 #include "cli_log.hpp"
+#include "cli_stats.hpp"
+#include "cli_verify.hpp"
 #include "cli_queue.hpp"
 #include "cli_serve.hpp"
 
@@ -97,6 +99,7 @@ int main(int argc, char** argv) {
   usher::cli::add_bench(app, code);
   usher::cli::add_log(app, code);
   usher::cli::add_stats(app, code);
+  usher::cli::add_verify(app, code);
   usher::cli::add_verify_draw(app, code);
   add_bare_server(app, code);
   try {

@@ -80,6 +80,8 @@ http::engine_settings engine_settings_of(const v1::Configuration& config) {
   out.wallet_charge_max = config.wallet_charge_max();
   out.wallet_use_max = config.wallet_use_max();
   out.wallet_balance_max = config.wallet_balance_max();
+  out.data_directory = config.data_directory();
+  out.backup_directory = config.backup_directory().empty() ? config.data_directory() + "/backups" : config.backup_directory();
   out.payment_lease = std::chrono::seconds{config.payment_lease_seconds()};
   return out;
 }
@@ -159,6 +161,7 @@ struct node::impl {
   std::unique_ptr<caf::actor_system> system;
 
   std::unique_ptr<cluster::presence> presence;
+  std::unique_ptr<http::operations> work;
   std::unique_ptr<http::passwords> secrets;
   std::unique_ptr<http::engine> engine;
   std::unique_ptr<http::router> routes;
@@ -212,6 +215,8 @@ void node::impl::fail(const failure& f) {
 result<void> node::impl::open() {
   const auto& data = config.data_directory();
   if (auto made = make_directory(data); !made) return made;
+  std::error_code ignored;
+  std::filesystem::remove_all(std::filesystem::path{data} / "copies", ignored);  // of a process that was killed
   auto opened = options.env ? store::database::open(log_directory(data), options.env) : store::database::open(log_directory(data));
   if (!opened) return opened.error();
   db = std::move(*opened);
@@ -271,9 +276,10 @@ void node::impl::make_http() {
   io_work.emplace(io->get_executor());
   bridge = std::make_unique<http::bridge>(*io, *router);
   presence = std::make_unique<cluster::presence>(runner.views().queues, clock, [this](const actors::request_ptr& r) { router->send(r); });
+  work = std::make_unique<http::operations>(clock);
   secrets = std::make_unique<http::passwords>(http::password_settings{});
   engine = std::unique_ptr<http::engine>(
-      new http::engine{*bridge, runner, *shows, *access, *secrets, providers, clock, engine_settings_of(config), index, *db, *presence, {}});
+      new http::engine{*bridge, runner, *shows, *access, *secrets, providers, clock, engine_settings_of(config), index, *db, *presence, *work, {}});
   routes = std::make_unique<http::router>(routes_of(*engine, config));
   metrics = std::make_unique<http::metrics>(*routes);
   watch();
@@ -407,6 +413,7 @@ void node::impl::stop() {
 void node::impl::stop_http() {
   if (!engine) return;
   engine->stopping = true;
+  work->stop();
   if (!io_threads.empty()) {
     const std::chrono::milliseconds deadline{config.stop_timeout_ms()};
     feeds->stop();

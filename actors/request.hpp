@@ -10,6 +10,7 @@
 
 #include "actors/aggregate.hpp"
 #include "store/hash.hpp"
+#include "store/persons.hpp"
 
 namespace usher::actors {
 
@@ -41,6 +42,7 @@ struct request {
   std::string idempotency_key;              ///< empty: none
   store::short_hash key_hash;               ///< hash_of_key: set by the actor, where there is a key
   std::uint64_t fingerprint = 0;            ///< of the client's request, where there is a key
+  std::optional<store::person_key> person_key;    ///< what the command's personal data is sealed with: kept beside the log, by the same write
   std::optional<std::uint64_t> expected_version;  ///< of the entity, from If-Match
   /// Called once, from any thread, when the answer may leave: what it rests on is on disk. Never called for a command
   /// that was given up.

@@ -7,7 +7,7 @@
 namespace usher::actors {
 namespace {
 
-constexpr std::uint32_t snapshot_schema = 1;  // of the states; to be raised when one of them changes its meaning
+constexpr std::uint32_t snapshot_schema = 2;  // of the states; to be raised when one of them changes its meaning
 
 void tell(const request_ptr& to, answer a) {
   if (to && to->reply) to->reply(std::move(a));
@@ -319,7 +319,7 @@ draft shell::begin_record(actors::request& r, time_point now) const {
   *record->mutable_command() = std::move(r.command);
   record->set_idempotency_key(std::move(r.idempotency_key));
   record->set_fingerprint(r.fingerprint);
-  return {std::move(record), {{}, r.key_hash}};
+  return {std::move(record), {{}, r.key_hash}, r.person_key};
 }
 
 /// Evolves `state` by the events and adds them to the record, each with its version and the deadline that it leaves.
@@ -365,7 +365,7 @@ void shell::hand_over(draft written, audience tells) {
     }
     tell(*who, at);
   };
-  around_.journal.hand_over(std::move(written.record), written.hashes, std::move(done));
+  around_.journal.hand_over(std::move(written.record), written.hashes, std::move(done), written.person_key);
 }
 
 /// Answers what recorded nothing, after everything that it may rest on.

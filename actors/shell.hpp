@@ -41,6 +41,7 @@ struct audience {
 struct draft {
   std::unique_ptr<v1::Record> record;
   store::record_hashes hashes;
+  std::optional<store::person_key> person_key;
 };
 
 /// How a slip ends, for the entities that it has visited. They look when they are asked for something next, which is hardly

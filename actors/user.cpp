@@ -7,7 +7,7 @@
 namespace usher::actors {
 namespace {
 
-constexpr std::size_t name_bytes_max = 200;
+constexpr std::size_t person_name_bytes_max = 200;
 constexpr std::size_t email_bytes_max = 254;  // RFC 5321's limit of a path, less its brackets
 
 /// Only what tells an address from a slip of the pen; whether it exists, only a letter to it can tell.
@@ -17,32 +17,47 @@ bool looks_like_an_address(const std::string& email) {
          email.find_first_of(" \t\r\n") == std::string::npos;
 }
 
-decision<v1::UserEvent> sign_up(const v1::EntityRef& ref, const v1::UserState& s, const v1::SignUp& c, const context& ctx) {
-  using user_decision = decision<v1::UserEvent>;
-  if (!s.email().empty())
-    return user_decision::rejected(v1::ALREADY_EXISTS, "There is an account with this e-mail address.");
-  auto invalid = user_decision::rejected(v1::VALIDATION_FAILED, "The account can't be made from these fields.");
-  if (c.name().empty() || c.name().size() > name_bytes_max)
-    add_fault(invalid.rejection, "name", "A name of 1 to 200 bytes is needed.");
-  if (!looks_like_an_address(c.email())) add_fault(invalid.rejection, "email", "This is not an e-mail address.");
-  if (invalid.rejection.faults_size() != 0) return invalid;
+using user_decision = decision<v1::UserEvent>;
 
+user_decision sign_up(const v1::EntityRef& ref, const v1::UserState& s, const v1::SignUp& c, const context& ctx) {
+  // Whoever only knows the address must not come by the wallet of a person who was erased.
+  if (s.erased_at_ms() != 0) return user_decision::rejected(v1::ERASED, "The account of this e-mail address was erased.");
+  if (s.signed_up_at_ms() != 0) return user_decision::rejected(v1::ALREADY_EXISTS, "There is an account with this e-mail address.");
   v1::UserEvent e;
-  auto* signed_up = e.mutable_signed_up();
-  signed_up->set_name(c.name());
-  signed_up->set_email(c.email());
-  signed_up->set_password_hash(c.password_hash());
-  signed_up->set_at_ms(to_ms(ctx.now));
+  e.mutable_signed_up()->set_sealed(c.sealed());
+  e.mutable_signed_up()->set_at_ms(to_ms(ctx.now));
   v1::Outcome outcome;
   outcome.mutable_user()->set_user_id(ref.group());
   return user_decision::accepted(std::move(e), std::move(outcome));
 }
 
+user_decision erase(const v1::UserState& s, const v1::EraseUser& c, const context& ctx) {
+  if (s.signed_up_at_ms() == 0) return user_decision::rejected(v1::NOT_FOUND, "There is no such user.");
+  v1::Outcome outcome;
+  outcome.mutable_empty();
+  if (s.erased_at_ms() != 0) {
+    outcome.set_unchanged(true);
+    return user_decision::accepted(std::vector<v1::UserEvent>{}, std::move(outcome));
+  }
+  v1::UserEvent e;
+  e.mutable_erased()->set_reason(c.reason());
+  e.mutable_erased()->set_at_ms(to_ms(ctx.now));
+  return user_decision::accepted(std::move(e), std::move(outcome));
+}
+
 }  // namespace
+
+std::vector<v1::Fault> user::faults_of(const v1::PersonalData& data) {
+  v1::Rejection found;
+  if (data.name().empty() || data.name().size() > person_name_bytes_max) add_fault(found, "name", "A name of 1 to 200 bytes is needed.");
+  if (!looks_like_an_address(data.email())) add_fault(found, "email", "This is not an e-mail address.");
+  return {found.faults().begin(), found.faults().end()};
+}
 
 decision<user::event> user::decide(const v1::EntityRef& ref, const state& s, const command& c, const context& ctx) {
   switch (c.kind_case()) {
     case command::kSignUp: return sign_up(ref, s, c.sign_up(), ctx);
+    case command::kErase: return erase(s, c.erase(), ctx);
     case command::KIND_NOT_SET: break;
   }
   return no_command<event>();
@@ -51,10 +66,12 @@ decision<user::event> user::decide(const v1::EntityRef& ref, const state& s, con
 void user::evolve(state& s, const event& e) {
   switch (e.kind_case()) {
     case event::kSignedUp:
-      s.set_name(e.signed_up().name());
-      s.set_email(e.signed_up().email());
-      s.set_password_hash(e.signed_up().password_hash());
+      s.set_sealed(e.signed_up().sealed());
       s.set_signed_up_at_ms(e.signed_up().at_ms());
+      return;
+    case event::kErased:
+      s.clear_sealed();
+      s.set_erased_at_ms(e.erased().at_ms());
       return;
     case event::KIND_NOT_SET: return;
   }

@@ -7,13 +7,16 @@ namespace usher::actors {
 
 /// A person who buys. The id follows from the e-mail address, so that an address has one account.
 ///
-/// Rejects `sign_up` with ALREADY_EXISTS, then with VALIDATION_FAILED, which names each bad field.
+/// What is known of the person comes sealed, and neither state nor log ever holds it otherwise (store/persons.hpp); its rules are
+/// `faults_of`, for whoever seals it. Rejects `sign_up` with ERASED, then ALREADY_EXISTS; `erase` with NOT_FOUND, and again is accepted.
 struct user {
   using state = v1::UserState;
   using command = v1::UserCommand;
   using event = v1::UserEvent;
   static constexpr v1::Kind kind = v1::USER;
 
+  /// What is wrong with a person's data: each bad field by name. Nothing where it can be sealed.
+  static std::vector<v1::Fault> faults_of(const v1::PersonalData&);
   static decision<event> decide(const v1::EntityRef&, const state&, const command&, const context&);
   static void evolve(state&, const event&);
   static std::optional<time_point> deadline(const state&);

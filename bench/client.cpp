@@ -311,6 +311,42 @@ asio::awaitable<std::optional<std::string>> event_source::receive() {
   }
 }
 
+http_reply read_lines(const endpoint& server, const std::string& target, const headers& fields,
+                      const std::function<bool(std::string_view line)>& on_line) {
+  const auto broken = [](const error_code& e) { return http_reply{0, e.message(), {}, 0, {}}; };
+  asio::io_context io{1};
+  beast::tcp_stream stream{io};
+  error_code error;
+  const auto addresses = resolve(io, server, error);
+  if (!error) stream.connect(addresses, error);
+  if (error) return broken(error);
+  http::request<http::empty_body> request{http::verb::get, target, 11};
+  request.set(http::field::host, server.host + ":" + std::to_string(server.port));
+  for (const auto& [name, value] : fields) request.set(name, value);
+  beast::flat_buffer buffer;
+  http::response_parser<http::string_body> parser;
+  parser.body_limit(boost::none);
+  http::write(stream, request, error);
+  if (!error) http::read_header(stream, buffer, parser, error);
+  if (error) return broken(error);
+  http_reply reply;
+  reply.status = static_cast<int>(parser.get().result_int());
+  std::string unread;
+  while (!parser.is_done()) {
+    http::read_some(stream, buffer, parser, error);
+    if (error) return broken(error);
+    unread += std::exchange(parser.get().body(), {});
+    if (reply.status != 200) continue;
+    std::size_t from = 0;
+    for (auto end = unread.find('\n'); end != std::string::npos; from = end + 1, end = unread.find('\n', from))
+      if (!on_line(std::string_view{unread}.substr(from, end - from))) return reply;
+    unread.erase(0, from);
+  }
+  if (reply.status != 200) reply.body = std::move(unread);
+  else if (!unread.empty()) on_line(unread);
+  return reply;
+}
+
 std::string wire_bytes(const http_request& request) {
   const auto method = http::to_string(request.method);
   std::string bytes{method.data(), method.size()};

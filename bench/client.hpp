@@ -105,6 +105,14 @@ class event_source {
   std::unique_ptr<impl> impl_;
 };
 
+/// Sends a GET and reads an answer of any length line by line, as it comes. Blocking.
+///
+/// @param on_line  without the line's end; valid during the call; false ends it
+/// @return  status 200 where all of it came, or `on_line` had enough; else the refusal with its body, or 0 where the server can't
+///          be reached or the answer broke off
+http_reply read_lines(const endpoint& server, const std::string& target, const headers& fields,
+                      const std::function<bool(std::string_view line)>& on_line);
+
 /// One request of the closed loop, as the bytes that go onto the wire.
 std::string wire_bytes(const http_request& request);
 

@@ -10,10 +10,12 @@
 #include "http/auth.hpp"
 #include "http/bridge.hpp"
 #include "http/passwords.hpp"
+#include "http/operations.hpp"
 #include "http/payment_provider.hpp"
 #include "http/router.hpp"
 #include "http/websocket.hpp"
 #include "projections/runner.hpp"
+#include "store/copy.hpp"
 
 namespace usher::http {
 
@@ -24,6 +26,8 @@ struct engine_settings {
   std::int64_t wallet_charge_max = 0;                     ///< minor units; 0: as much as an amount may be
   std::int64_t wallet_use_max = 0;
   std::int64_t wallet_balance_max = 0;                    ///< 0: as much as there can be
+  std::string data_directory;
+  std::string backup_directory;                           ///< each backup is a directory in it
   std::chrono::seconds payment_lease{120};                ///< how long seats wait for a provider's verdict
 };
 
@@ -38,8 +42,9 @@ struct engine {
   const wall_clock& clock;
   engine_settings settings;
   const store::engine_index& index;                       ///< which idempotency keys are known
-  const store::database& log;                             ///< for what is read of the past
+  store::database& log;                                   ///< for what is read of the past, and copied
   cluster::presence& presence;                            ///< of those who wait in queues
+  operations& work;                                       ///< what takes long
   std::function<std::string()> metrics_text;              ///< the Prometheus exposition
   socket_handler* feeds = nullptr;                        ///< set before the server listens
   std::atomic<bool> stopping{false};                      ///< /readyz says no from now on
@@ -47,6 +52,9 @@ struct engine {
   std::atomic<std::size_t> histories_waiting{0};
   asio::thread_pool histories{1};                         ///< folds the log for reads of the past, off the I/O threads
 };
+
+/// A copy of the database as of now, for work that reads all of it. @error io_failure
+result<std::unique_ptr<store::database_copy>> copy_of_log(engine&);
 
 /// The route table: every endpoint of the interface. `e` outlives it.
 std::vector<route> make_routes(engine& e);

@@ -22,6 +22,7 @@ void add_reservation_routes(rows&, engine&);
 void add_money_routes(rows&, engine&);
 void add_payment_routes(rows&, engine&);
 void add_node_routes(rows&, engine&);
+void add_operation_routes(rows&, engine&);
 
 using reply = asio::awaitable<response>;
 
@@ -109,6 +110,9 @@ struct held_ticket {
 };
 /// The ticket that a request is about, from `Queue-Token`, `?token=` or, of a POST, the body. Throws refusal.
 held_ticket ticket_of(engine&, request_context&);
+
+/// 202 with the id of the operation that now does the work. Throws refusal (BUSY).
+response started(engine&, std::string kind, std::string subject, operations::work);
 
 /// GET /reservations/{date}: the free seats of each show of that day. It shares its pattern with a reservation's id.
 reply show_availability(engine&, request_context&, std::string date);

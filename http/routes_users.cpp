@@ -1,10 +1,21 @@
 // Users: signing up, logging in, and what belongs to a user.
 
+#include "actors/user.hpp"
 #include "http/bodies.hpp"
 #include "http/sign_up.hpp"
+#include "store/hash.hpp"
 
 namespace usher::http {
 namespace {
+
+/// Empty where the person was erased.
+v1::PersonalData personal_data_of(const engine& e, const projections::user_view& user) {
+  if (user.erased_at_ms != 0) return {};
+  const auto key = value_of(e.log.find_person_key(user.user_id));
+  auto data = key ? store::unseal(user.sealed, *key) : std::nullopt;
+  if (!data) throw std::runtime_error("the personal data of " + user.user_id + " can't be read");
+  return std::move(*data);
+}
 
 std::string token_for(const engine& e, const std::string& user_id, time_point from, std::string session) {
   return e.access.issue({purpose::access, user_id, role::user, {}, {}, from + e.settings.access_token_lifetime, std::move(session)});
@@ -21,8 +32,8 @@ reply sign_up(engine& e, request_context& ctx) {
   co_await seen(e, ctx, a);
   const auto user = value_of(e.views.views().users.find(user_id));
   // The fingerprint knows no password, but a token is only for whoever does.
-  if (a.replayed && user && !(user->password_hash.empty() && password.empty())) {
-    std::string hash = user->password_hash;
+  auto hash = user ? personal_data_of(e, *user).password_hash() : std::string{};
+  if (a.replayed && user && !(hash.empty() && password.empty())) {
     const auto right = co_await e.secrets.matches(std::move(hash), std::move(password));
     if (!right) throw refuse(v1::BUSY, "Too many passwords are being checked.");
     if (!*right) throw refuse(v1::IDEMPOTENCY_KEY_REUSED, "This Idempotency-Key came with another password before.");
@@ -43,7 +54,7 @@ reply log_in(engine& e, request_context& ctx) {
   auto entity = user_ref(user_id);
   co_await up_to_date(e, ctx, std::move(entity));
   const auto user = value_of(e.views.views().users.find(user_id));
-  std::string hash = user ? user->password_hash : std::string{};
+  auto hash = user ? personal_data_of(e, *user).password_hash() : std::string{};
   std::string password = body.password();
   const auto right = co_await e.secrets.matches(std::move(hash), std::move(password));
   if (!right) throw refuse(v1::BUSY, "Too many passwords are being checked.");
@@ -63,8 +74,10 @@ reply show_user(engine& e, request_context& ctx) {
   co_await up_to_date(e, ctx, std::move(entity));
   const auto user = value_of(e.views.views().users.find(user_id));
   if (!user) throw refuse(v1::NOT_FOUND, "There is no such user.");
+  if (user->erased_at_ms != 0) throw refuse(v1::ERASED, "This person was erased on " + to_rfc3339(from_ms(user->erased_at_ms)) + ".");
+  const auto person = personal_data_of(e, *user);
   std::string out;
-  json_writer{out}.begin_object().member("userId", user_id).member("name", user->name).member("email", user->email)
+  json_writer{out}.begin_object().member("userId", user_id).member("name", person.name()).member("email", person.email())
       .member("signedUpAt", from_ms(user->signed_up_at_ms)).end_object();
   co_return with_etag(ctx, user->version, std::move(out));
 }
@@ -88,19 +101,28 @@ asio::awaitable<actors::request_ptr> sign_up_request(engine& e, request_context&
   // The decider never sees a password, so its length is judged here.
   if (body.has_password() && (body.password().size() < 8 || body.password().size() > 1024))
     throw refuse_field(v1::VALIDATION_FAILED, "password", "It has to be 8 to 1,024 bytes.");
+  v1::PersonalData person;
+  person.set_name(body.name());
+  person.set_email(body.email());
+  if (auto faults = actors::user::faults_of(person); !faults.empty()) {
+    auto wrong = refuse(v1::VALIDATION_FAILED, "The account can't be made from these fields.");
+    for (auto& f : faults) *wrong.rejection.add_faults() = std::move(f);
+    throw wrong;
+  }
   const auto user_id = make_user_id(body.email());
-  // The password stays out of the fingerprint: that is stored, and it is easy to guess against.
-  auto r = make_request(ctx, user_ref(user_id), body.name() + '\n' + body.email());
+  // The fingerprint is stored in the clear, where it would be guessed against: it knows the address, which the id follows from,
+  // and no more of the name than tells most others from it. The password stays out.
+  const char of_name = store::sha256(user_id + '\n' + body.name()).front();
+  auto r = make_request(ctx, user_ref(user_id), user_id + of_name);
   if (r->user_id.empty()) r->user_id = user_id;
-  auto* command = r->command.mutable_user()->mutable_sign_up();
-  command->set_name(body.name());
-  command->set_email(body.email());
   if (body.has_password()) {
     std::string password = body.password();
     auto hash = co_await e.secrets.hash(std::move(password));
     if (!hash) throw refuse(v1::BUSY, "Too many passwords are being hashed.");
-    command->set_password_hash(std::move(*hash));
+    person.set_password_hash(std::move(*hash));
   }
+  r->person_key = store::new_person_key();
+  r->command.mutable_user()->mutable_sign_up()->set_sealed(store::seal(person, *r->person_key));
   co_return r;
 }
 

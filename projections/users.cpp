@@ -9,15 +9,18 @@ result<void> users::load(const store::database& db) {
 
 void users::apply(const v1::Record& record) {
   for (const auto& event : record.events()) {
-    if (!event.has_user() || !event.user().has_signed_up()) continue;
-    const auto& signed_up = event.user().signed_up();
+    if (!event.has_user()) continue;
     v1::Snapshot stored;
-    stored.set_version(event.version());
     auto& state = *stored.mutable_user();
-    state.set_name(signed_up.name());
-    state.set_email(signed_up.email());
-    state.set_password_hash(signed_up.password_hash());
-    state.set_signed_up_at_ms(signed_up.at_ms());
+    switch (event.user().kind_case()) {
+      case v1::UserEvent::kSignedUp:
+        state.set_sealed(event.user().signed_up().sealed());
+        state.set_signed_up_at_ms(event.user().signed_up().at_ms());
+        break;
+      case v1::UserEvent::kErased: state.set_erased_at_ms(event.user().erased().at_ms()); break;
+      case v1::UserEvent::KIND_NOT_SET: continue;
+    }
+    stored.set_version(event.version());
     table_.put(event.stream().group(), stored.SerializeAsString());
   }
 }
@@ -29,8 +32,7 @@ result<std::optional<user_view>> users::find(std::string_view user_id) const {
   v1::Snapshot stored;
   if (!stored.ParseFromString(**row)) return failure{errc::corrupted, "a user's row cannot be parsed"};
   const auto& state = stored.user();
-  return std::optional{user_view{std::string(user_id), stored.version(), state.name(), state.email(),
-                                 state.password_hash(), state.signed_up_at_ms()}};
+  return std::optional{user_view{std::string(user_id), stored.version(), state.sealed(), state.signed_up_at_ms(), state.erased_at_ms()}};
 }
 
 }  // namespace usher::projections

@@ -8,16 +8,15 @@ namespace usher::projections {
 struct user_view {
   std::string user_id;
   std::uint64_t version = 0;  ///< of the user's stream
-  std::string name;
-  std::string email;
-  std::string password_hash;  ///< empty: cannot log in with a password
+  std::string sealed;  ///< v1::PersonalData, see store/persons.hpp; empty once erased
   std::int64_t signed_up_at_ms = 0;
+  std::int64_t erased_at_ms = 0;  ///< 0: not erased
 };
 
 class users final : public projection {
  public:
   [[nodiscard]] std::string_view name() const override { return "users"; }
-  [[nodiscard]] std::uint32_t version() const override { return 1; }
+  [[nodiscard]] std::uint32_t version() const override { return 2; }
   [[nodiscard]] result<void> load(const store::database&) override;
   void apply(const v1::Record&) override;
   void collect(row_writer& out) override { table_.collect(out); }

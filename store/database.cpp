@@ -9,6 +9,7 @@
 #include <rocksdb/options.h>
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
+#include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 
 #include <algorithm>
@@ -20,10 +21,11 @@
 namespace usher::store {
 namespace {
 
-constexpr std::string_view format_version = "2";
+constexpr std::string_view format_version = "3";
 constexpr std::string_view format_key = "format";
 constexpr std::size_t protection_bytes = 8;  // a checksum per key from the batch to the memtable
-constexpr std::array<std::string_view, 7> family_names{"log", "streams", "snapshots", "idempotency", "timers", "views", "meta"};
+constexpr std::array<std::string_view, 9> family_names{"log",   "streams", "snapshots", "idempotency", "timers",
+                                                       "views", "meta",    "persons",   "evidence"};
 
 rocksdb::Slice slice(std::string_view s) { return {s.data(), s.size()}; }
 std::string_view view(const rocksdb::Slice& s) { return {s.data(), s.size()}; }
@@ -52,6 +54,14 @@ std::string after_prefix(std::string_view prefix) {
   while (!end.empty() && static_cast<unsigned char>(end.back()) == 0xff) end.pop_back();
   if (!end.empty()) ++end.back();
   return end;
+}
+
+bool is_derived(family f) {
+  switch (f) {
+    case family::log: case family::meta: case family::persons: case family::evidence: return false;
+    case family::streams: case family::snapshots: case family::idempotency: case family::timers: case family::views: return true;
+  }
+  return false;
 }
 
 /// What the keys of one read model's rows of one kind begin with: `reservations/i`. Such rows are written in order, so that
@@ -137,7 +147,7 @@ struct database::impl {
   rocksdb::ColumnFamilyHandle* at(family f) const { return handles[static_cast<std::size_t>(f)]; }
 
   static result<void> refuse_strange_families(const std::string& directory, const rocksdb::DBOptions&);
-  result<void> open(const std::string& directory, rocksdb::Env*);
+  result<void> open(const std::string& directory, rocksdb::Env*, bool read_only);
   result<void> check_format();
   result<void> find_ends();
 };
@@ -151,8 +161,9 @@ result<void> database::impl::refuse_strange_families(const std::string& director
   return {};
 }
 
-result<void> database::impl::open(const std::string& directory, rocksdb::Env* env) {
-  const auto options = database_options(env);
+result<void> database::impl::open(const std::string& directory, rocksdb::Env* env, bool read_only) {
+  auto options = database_options(env);
+  if (read_only) options.create_if_missing = options.create_missing_column_families = false;
   if (auto known = refuse_strange_families(directory, options); !known) return known.error();
   const auto cache = rocksdb::NewLRUCache(128 << 20);
   std::vector<rocksdb::ColumnFamilyDescriptor> wanted{{rocksdb::kDefaultColumnFamilyName, {}}};
@@ -160,7 +171,8 @@ result<void> database::impl::open(const std::string& directory, rocksdb::Env* en
     wanted.emplace_back(std::string{family_names[i]}, family_options(static_cast<family>(i), cache));
   std::vector<rocksdb::ColumnFamilyHandle*> opened;
   rocksdb::DB* raw = nullptr;
-  const auto s = rocksdb::DB::Open(options, directory, wanted, &opened, &raw);
+  const auto s = read_only ? rocksdb::DB::OpenForReadOnly(options, directory, wanted, &opened, &raw)
+                           : rocksdb::DB::Open(options, directory, wanted, &opened, &raw);
   if (!s.ok()) return failure_of(s, "opening " + directory);
   db.reset(raw);
   db->DestroyColumnFamilyHandle(opened.front());  // RocksDB insists on its default family, which stays empty
@@ -206,7 +218,14 @@ result<std::unique_ptr<database>> database::open(const std::string& directory) {
 result<std::unique_ptr<database>> database::open(const std::string& directory, rocksdb::Env* env) {
   std::unique_ptr<database> d{new database};
   d->impl_ = std::make_unique<impl>();
-  if (auto opened = d->impl_->open(directory, env); !opened) return opened.error();
+  if (auto opened = d->impl_->open(directory, env, false); !opened) return opened.error();
+  return d;
+}
+
+result<std::unique_ptr<database>> database::open_read_only(const std::string& directory) {
+  std::unique_ptr<database> d{new database};
+  d->impl_ = std::make_unique<impl>();
+  if (auto opened = d->impl_->open(directory, nullptr, true); !opened) return opened.error();
   return d;
 }
 
@@ -257,7 +276,8 @@ std::uint64_t database::durable_end(std::uint32_t partition) const {
   return impl_->ends.at(partition).load(std::memory_order_acquire);
 }
 
-result<void> database::append_synced(const std::vector<std::pair<log_position, std::string>>& records) {
+result<void> database::append_synced(const std::vector<std::pair<log_position, std::string>>& records,
+                                     const std::vector<person_change>& persons) {
   if (impl_->append_failed) return failure{errc::io_failure, "an earlier append failed"};
   std::size_t bytes = 0;
   for (const auto& [at, stored] : records) bytes += stored.size() + 32;
@@ -266,6 +286,10 @@ result<void> database::append_synced(const std::vector<std::pair<log_position, s
   for (const auto& [at, stored] : records) {
     if (at.partition >= partition_count) bug("an append to partition " + std::to_string(at.partition));
     if (s.ok()) s = batch.Put(impl_->at(family::log), slice(log_key(at.partition, at.index)), slice(stored));
+  }
+  for (const auto& [user_id, key] : persons) {
+    if (!s.ok()) break;
+    s = key ? batch.Put(impl_->at(family::persons), slice(user_id), slice(bytes_of(*key))) : batch.Delete(impl_->at(family::persons), slice(user_id));
   }
   rocksdb::WriteOptions options;
   options.sync = true;
@@ -286,6 +310,24 @@ result<std::optional<std::string>> database::get(family f, std::string_view key)
   if (s.IsNotFound()) return std::optional<std::string>{};
   if (!s.ok()) return failure_of(s, "reading a row");
   return std::optional<std::string>{std::move(value)};
+}
+
+result<std::optional<person_key>> database::find_person_key(std::string_view user_id) const {
+  auto found = get(family::persons, user_id);
+  if (!found) return found.error();
+  if (!*found) return std::optional<person_key>{};
+  auto key = person_key_from(**found);
+  if (!key) return failure{errc::corrupted, "the key of " + std::string{user_id} + " can't be read"};
+  return key;
+}
+
+result<std::optional<std::pair<std::string, std::string>>> database::last_of(family f, std::string_view prefix, std::string_view upto) const {
+  using found = std::optional<std::pair<std::string, std::string>>;
+  const std::unique_ptr<rocksdb::Iterator> it{impl_->db->NewIterator({}, impl_->at(f))};
+  it->SeekForPrev(slice(upto));
+  if (it->Valid() && view(it->key()).starts_with(prefix)) return found{{std::string{view(it->key())}, std::string{view(it->value())}}};
+  if (!it->status().ok()) return failure_of(it->status(), "reading a row");
+  return found{};
 }
 
 result<void> database::each(family f, std::string_view prefix, std::string_view from,
@@ -322,7 +364,7 @@ class batch_writer final : public database::row_writer {
 }  // namespace
 
 result<void> database::put_derived(family f, const std::function<void(row_writer&)>& fill) {
-  if (f == family::log || f == family::meta) bug("log and meta are not derived");
+  if (!is_derived(f)) bug("a family that is not derived");
   batch_writer rows{impl_->at(f)};
   fill(rows);
   rocksdb::WriteOptions options;
@@ -340,7 +382,7 @@ result<void> database::put_derived(family f, const std::vector<row>& rows) {
 }
 
 result<void> database::erase_prefix(family f, std::string_view prefix) {
-  if (f == family::log || f == family::meta) bug("log and meta are not derived");
+  if (!is_derived(f)) bug("a family that is not derived");
   if (f == family::views && kind_of_row{}.InDomain(slice(prefix))) bug("a read model's rows go together");
   const auto end = after_prefix(prefix);
   rocksdb::WriteOptions options;
@@ -367,10 +409,34 @@ result<void> database::put_meta(std::string_view key, std::string_view value) {
   return {};
 }
 
+result<void> database::put_evidence(const std::vector<row>& rows) {
+  rocksdb::WriteBatch batch;
+  rocksdb::Status s;
+  for (const auto& r : rows) {
+    if (!s.ok()) break;
+    s = r.value ? batch.Put(impl_->at(family::evidence), slice(r.key), slice(*r.value)) : batch.Delete(impl_->at(family::evidence), slice(r.key));
+  }
+  rocksdb::WriteOptions synced;
+  synced.sync = true;
+  if (s.ok()) s = impl_->db->Write(synced, &batch);
+  if (!s.ok()) return failure_of(s, "writing evidence");
+  return {};
+}
+
 result<void> database::flush() {
   const std::vector<rocksdb::ColumnFamilyHandle*> all{impl_->handles.begin(), impl_->handles.end()};
   const auto s = impl_->db->Flush({}, all);
   if (!s.ok()) return failure_of(s, "flushing");
+  return {};
+}
+
+result<void> database::copy_to(const std::string& directory) {
+  if (auto flushed = flush(); !flushed) return flushed;
+  rocksdb::Checkpoint* raw = nullptr;
+  auto s = rocksdb::Checkpoint::Create(impl_->db.get(), &raw);
+  const std::unique_ptr<rocksdb::Checkpoint> copier{raw};
+  if (s.ok()) s = copier->CreateCheckpoint(directory);
+  if (!s.ok()) return failure_of(s, "copying to " + directory);
   return {};
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "events/vocabulary.hpp"
+#include "store/persons.hpp"
 
 namespace rocksdb {
 class Env;
@@ -19,8 +20,9 @@ namespace usher::store {
 
 /// Column families. `log` is the truth and the only one whose writes go through the write-ahead log with a sync;
 /// `meta` is written (synced) at first start; all others are derived, written behind without write-ahead log,
-/// each with its own checkpoint, and caught up from the log at start.
-enum class family { log, streams, snapshots, idempotency, timers, views, meta };
+/// each with its own checkpoint, and caught up from the log at start. `persons` holds the keys of personal data, written by the
+/// batches of the log; `evidence`, what vouches for the log, is written synced.
+enum class family { log, streams, snapshots, idempotency, timers, views, meta, persons, evidence };
 
 using record_ptr = std::shared_ptr<const v1::Record>;
 
@@ -32,6 +34,11 @@ class database {
   static result<std::unique_ptr<database>> open(const std::string& directory);
   /// The same over another file system (faults, power cuts); `env` outlives the database.
   static result<std::unique_ptr<database>> open(const std::string& directory, rocksdb::Env* env);
+  /// Opens what is there as it is, and changes nothing, not even where a crash left the end of the log in the write-ahead log.
+  /// Whatever writes is refused with io_failure. A node that runs meanwhile is not disturbed, but its later writes are not seen,
+  /// and files that it drops may be missed: look at a copy (`copy_to`) of one that runs.
+  /// @error wrong_format, io_failure (there is none), corrupted
+  static result<std::unique_ptr<database>> open_read_only(const std::string& directory);
   ~database();
 
   /// A stored record. @return nullptr where there is none.
@@ -48,16 +55,24 @@ class database {
   /// The index of the last record of a partition that is on disk for good; 0 for none. Cheap.
   std::uint64_t durable_end(std::uint32_t partition) const;
 
+  /// The key that comes, or goes, with a record of this user.
+  struct person_change { std::string user_id; std::optional<person_key> key; };  ///< no key: it is erased
+
   /// One synced batch of (position, bytes), whole or not at all. The only way into the log, for one thread at a time.
   /// @error io_failure  the outcome is unknown, and every later append fails as well: restart to learn the truth
   /// Cost: one sync.
-  result<void> append_synced(const std::vector<std::pair<log_position, std::string>>& records);
+  result<void> append_synced(const std::vector<std::pair<log_position, std::string>>& records,
+                             const std::vector<person_change>& persons = {});
+  /// @return nullopt where there is none, or it was erased
+  result<std::optional<person_key>> find_person_key(std::string_view user_id) const;
 
   /// Rows of the derived families: point reads, ordered reads under a prefix (from the key `from` on, which may be
   /// empty: from the first), and one atomic unsynced batch per family, in which the last row of a key counts.
   result<std::optional<std::string>> get(family, std::string_view key) const;
   result<void> each(family, std::string_view prefix, std::string_view from,
                     const std::function<bool(std::string_view key, std::string_view value)>& visit) const;
+  /// The last row under a prefix whose key is at most `upto`; nullopt where there is none. `upto` begins with the prefix.
+  result<std::optional<std::pair<std::string, std::string>>> last_of(family, std::string_view prefix, std::string_view upto) const;
   struct row { std::string key; std::optional<std::string> value; };  ///< no value: delete
   result<void> put_derived(family, const std::vector<row>& rows);
   /// What a batch is filled with. Keys and values are copied.
@@ -72,8 +87,14 @@ class database {
   /// Of `views` only all rows of a read model (`name/`), or those of all.
   result<void> erase_prefix(family, std::string_view prefix);
   result<void> put_meta(std::string_view key, std::string_view value);  ///< synced
+  /// Of `evidence`: one synced batch. Thread-safe; meanwhile the log waits for as long as a sync takes.
+  result<void> put_evidence(const std::vector<row>& rows);
   /// Writes all memtables out, so that the derived families survive a restart without catching up.
   result<void> flush();
+  /// Makes a directory that holds all of this database as of now, for open(), while it goes on being written. Its large files are
+  /// shared with this one (hard links) where both are on one file system. `directory` must not be there yet.
+  /// @error io_failure  Cost: a flush.
+  result<void> copy_to(const std::string& directory);
 
  private:
   database() = default;

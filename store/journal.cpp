@@ -2,6 +2,7 @@
 
 #include "store/journal.hpp"
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -26,7 +27,11 @@ result<void> journal::load() {
                                           ", its index at " + std::to_string(index_.end(p))};
     auto stored = database_.last_stored(p);
     if (!stored) return stored.error();
-    last_hash_[p] = stored->empty() ? std::string{} : sha256(*stored);
+    if (stored->empty()) continue;
+    last_hash_[p] = sha256(*stored);
+    v1::Record last;
+    if (!last.ParseFromString(*stored)) return failure{errc::corrupted, "the last record of partition " + std::to_string(p) + " can't be decoded"};
+    latest_ms_[p] = std::max(last.at_ms(), last.latest_ms());
   }
   return {};
 }
@@ -36,7 +41,8 @@ void journal::hand_over(std::unique_ptr<v1::Record> record, durable_callback don
   hand_over(std::move(record), hashes, std::move(done));
 }
 
-void journal::hand_over(std::unique_ptr<v1::Record> record, const record_hashes& hashes, durable_callback done) {
+void journal::hand_over(std::unique_ptr<v1::Record> record, const record_hashes& hashes, durable_callback done,
+                        std::optional<person_key> person) {
   bool announce = false;
   {
     // One lock around index and queue: the order of the indices is the order of the queue.
@@ -47,7 +53,7 @@ void journal::hand_over(std::unique_ptr<v1::Record> record, const record_hashes&
       index_.admit(*record, hashes);
       ++waiting_;
     }
-    queue_.push_back({std::move(record), std::move(done)});
+    queue_.push_back({std::move(record), std::move(done), std::move(person)});
     announce = !std::exchange(announced_, true);
   }
   if (announce && hooks_.work_waits) hooks_.work_waits();
@@ -80,6 +86,12 @@ journal::round journal::take_round() {
     const log_position at{e.record->partition(), e.record->index()};
     auto& last_hash = last_hash_[at.partition];
     e.record->set_previous_hash(last_hash);
+    auto& latest_ms = latest_ms_[at.partition];
+    latest_ms = std::max(latest_ms, e.record->at_ms());
+    if (latest_ms != e.record->at_ms()) e.record->set_latest_ms(latest_ms);
+    if (e.person) r.persons.push_back({e.record->target().group(), *e.person});
+    for (const auto& event : e.record->events())
+      if (event.user().has_erased()) r.persons.push_back({event.stream().group(), std::nullopt});
     auto stored = e.record->SerializeAsString();
     last_hash = sha256(stored);
     bytes += stored.size();
@@ -94,7 +106,7 @@ bool journal::write_round() {
   collect();
   auto r = take_round();
   if (!r.stored.empty()) {
-    if (auto written = database_.append_synced(r.stored); !written) {
+    if (auto written = database_.append_synced(r.stored, r.persons); !written) {
       fail(written.error());
       return false;
     }

@@ -42,7 +42,9 @@ class journal {
   /// After a failure the callbacks of what waits are dropped, never called.
   void hand_over(std::unique_ptr<v1::Record> record, durable_callback done);
   /// The same for a record whose hashes are known.
-  void hand_over(std::unique_ptr<v1::Record> record, const record_hashes&, durable_callback done);
+  /// @param person_key  kept by the same synced batch, for the user that the record is about
+  void hand_over(std::unique_ptr<v1::Record> record, const record_hashes&, durable_callback done,
+                 std::optional<person_key> person_key = std::nullopt);
 
   /// Writes what waits (at most 1,024 records or 1 MiB) in one synced batch and calls back. For one thread at a time.
   /// @return whether more waits; after false, work_waits announces the next work
@@ -54,10 +56,12 @@ class journal {
   struct entry {
     std::unique_ptr<v1::Record> record;  // null: only the order matters
     durable_callback done;
+    std::optional<person_key> person;
   };
   /// What one synced batch takes.
   struct round {
     std::vector<std::pair<log_position, std::string>> stored;
+    std::vector<database::person_change> persons;
     std::vector<record_ptr> records;
     std::vector<std::pair<std::optional<log_position>, durable_callback>> callbacks;
   };
@@ -81,6 +85,7 @@ class journal {
   // The writing thread's own.
   std::deque<entry> backlog_;
   std::array<std::string, partition_count> last_hash_;
+  std::array<std::int64_t, partition_count> latest_ms_{};  // the greatest at_ms so far
 };
 
 }  // namespace usher::store

@@ -1292,7 +1292,7 @@ TEST_CASE("the log of a node that is stopped can be judged as well") {
   office.stop();
   const auto verify = [&](const std::string& how) {
     std::string out;
-    auto* pipe = ::popen((USHER_BINARY " log --data " + office.directory() + " --verify" + how + " 2>&1").c_str(), "r");
+    auto* pipe = ::popen((USHER_BINARY " verify --data " + office.directory() + how + " 2>&1").c_str(), "r");
     REQUIRE(pipe);
     for (int c = std::fgetc(pipe); c != EOF; c = std::fgetc(pipe)) out += static_cast<char>(c);
     const int status = ::pclose(pipe);

@@ -42,9 +42,10 @@ class route_table {
   actors::registry entities_{system_};
   cluster::router router_{entities_};
   cluster::presence presence_{views_.views().queues, clock_, {}};
+  http::operations work_{clock_};
   boost::asio::io_context io_;
   http::bridge bridge_{io_, router_};
-  http::engine engine_{bridge_, views_, shows_, *access_, secrets_, providers_, clock_, {}, index_, *db_, presence_, {}};
+  http::engine engine_{bridge_, views_, shows_, *access_, secrets_, providers_, clock_, {}, index_, *db_, presence_, work_, {}};
 };
 
 }  // namespace usher::tests
