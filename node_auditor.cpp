@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "events/upcast.hpp"
+
 namespace usher {
 namespace {
 
@@ -109,8 +111,12 @@ result<bool> audit_thread::pull(std::uint32_t partition) {
   const auto scanned = db_.scan_stored(partition, applied_[partition] + 1, [&](std::uint64_t index, std::string_view stored) {
     if (index != applied_[partition] + 1) wrong = "has a hole before ";
     else if (!record.ParseFromArray(stored.data(), static_cast<int>(stored.size()))) wrong = "can't be decoded at ";
-    if (!wrong.empty()) wrong += place_of({partition, index});
-    else take(record);
+    if (wrong.empty()) {
+      upcast(record);
+      take(record);
+    } else {
+      wrong += place_of({partition, index});
+    }
     return wrong.empty() && --left != 0 && !stopping_;
   });
   if (!scanned) return scanned.error();

@@ -1,7 +1,10 @@
 #include "actors/shell.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include "actors/process.hpp"
 #include "actors/registry.hpp"
+#include "events/upcast.hpp"
 #include "store/stream.hpp"
 
 namespace usher::actors {
@@ -92,6 +95,7 @@ void shell::wake() {
     since = snapshot.index();
   }
   auto records = store::read_stream(around_.db, ref_, head.index, since);
+  if (!records && records.error().code == errc::wrong_format) return stand_still(records.error().detail);
   if (!records) return around_.bug(records.error().detail);
   for (const auto& record : *records)
     for (const auto& e : record->events())
@@ -100,6 +104,12 @@ void shell::wake() {
         version_ = e.version();
       }
   if (version_ != head.version) around_.bug(key_of(ref_) + ": the stream ends before its head");
+}
+
+/// The node and all other entities go on: whoever understands the stream, a newer version of Usher, takes it from here.
+void shell::stand_still(std::string why) {
+  spdlog::error("event=stream_unreadable detail=\"{}\"", why);
+  unreadable_ = std::make_unique<const std::string>(std::move(why));
 }
 
 void shell::take(work w) {
@@ -120,6 +130,7 @@ void shell::drain() {
 
 void shell::handle(const request_ptr& r) {
   if (!r->claim()) return;
+  if (unreadable_) return answer_in_order(r, rejected(v1::STREAM_UNREADABLE, *unreadable_));
   if (answered_before(r)) return;
   if (r->expected_version && *r->expected_version != version_)
     return answer_in_order(r, rejected(v1::VERSION_MISMATCH, "It is at version " + std::to_string(version_) + " by now."));
@@ -228,21 +239,26 @@ void shell::begin_slip(slip_ptr s, std::vector<v1::StreamEvent> events) {
 }
 
 void shell::handle(const slip_ptr& s) {
+  if (unreadable_) return refuse(s, *rejected(v1::STREAM_UNREADABLE, *unreadable_).rejection);
   const auto& part = s->parts[s->next];
   auto d = state_->decide(ref_, part.command, s->ctx);
   if (d.what == entity_decision::kind::reject) {
     if (d.rejection.code() == v1::NOT_THE_HOLDER)
       return around_.bug(key_of(ref_) + " contradicts " + key_of(s->from->to) + ": " + d.rejection.detail());
-    s->end->set(slip_end::outcome::refused);
-    answer a;
-    a.rejection = std::move(d.rejection);
-    return answer_in_order(s->from, std::move(a));
+    return refuse(s, std::move(d.rejection));
   }
   if (++s->next < s->parts.size()) return begin_slip(s, std::move(d.events));
   add_events(std::move(d.events), *state_, version_, s->written);
   hand_over(std::move(s->written), std::move(s->tells));
   s->end->set(slip_end::outcome::recorded);
   changed();
+}
+
+void shell::refuse(const slip_ptr& s, v1::Rejection why) {
+  s->end->set(slip_end::outcome::refused);
+  answer a;
+  a.rejection = std::move(why);
+  answer_in_order(s->from, std::move(a));
 }
 
 /// Whether no slip is under way here. Where one is, this actor will be told when it ends.
@@ -329,7 +345,7 @@ void shell::add_events(std::vector<v1::StreamEvent> events, entity& state, std::
     state.evolve(e);
     *e.mutable_stream() = ref_;
     e.set_version(++version);
-    e.set_schema(1);
+    e.set_schema(schema_of(e));
     if (const auto due = state.deadline()) e.set_deadline_ms(to_ms(*due));
     *into.record->add_events() = std::move(e);
     into.hashes.streams.push_back(key_);

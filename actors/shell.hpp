@@ -83,6 +83,7 @@ struct retire_check {
 /// - a slip: the same for a part of another entity's decision; until the slip has ended everything else waits
 /// Records are handed over before they are on disk and the state moves on at once (docs/decisions/0001); answers leave
 /// in the order of the journal, so nobody hears of what is not yet durable.
+/// An entity whose stream has an event that this version can't read stands still: it refuses all with STREAM_UNREADABLE.
 class shell : public caf::event_based_actor {
  public:
   /// @param key  hash_of(entity)
@@ -94,11 +95,13 @@ class shell : public caf::event_based_actor {
   using work = std::variant<request_ptr, slip_ptr>;
 
   void wake();
+  void stand_still(std::string why);
   void take(work);
   void drain();
   void handle(const request_ptr&);
   void handle(const slip_ptr&);
   bool answered_before(const request_ptr&);
+  void refuse(const slip_ptr&, v1::Rejection);
   void accept(const request_ptr&, entity_decision);
   bool settled();
   void end_slip(slip_end::outcome);
@@ -122,6 +125,7 @@ class shell : public caf::event_based_actor {
   std::uint64_t version_ = 0;
   std::uint64_t snapshot_version_ = 0;
   std::uint64_t snapshot_bytes_ = 0;
+  std::unique_ptr<const std::string> unreadable_;  ///< why nothing can be decided here: every command is refused with it
 
   /// What this entity has done for a slip whose end it has not seen.
   struct tentative {

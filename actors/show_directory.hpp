@@ -17,7 +17,7 @@ class show_directory {
   show_directory(const store::database& db, const store::engine_index& index) : db_(db), index_(index) {}
 
   /// @return nullptr where there is no such show on disk; while a change of it is on its way there, the terms as they were
-  /// @error corrupted, io_failure
+  /// @error corrupted, io_failure; wrong_format: the show can't be read (store/stream.hpp)
   result<std::shared_ptr<const terms>> find(const std::string& show_id);
 
   /// The show's newest record is on disk: fold again when next asked.

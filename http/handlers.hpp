@@ -94,9 +94,11 @@ std::string cursor_of(const request_context&);
 /// Of a list that begins with the newest. Throws refusal.
 std::string newest_cursor_of(const request_context&);
 
-/// Throws std::runtime_error where a read model's store failed: a 500, and the node's log has it.
+/// Throws std::runtime_error where a read model's store failed: a 500, and the node's log has it. A stream that can't be read is
+/// a refusal (STREAM_UNREADABLE).
 template <class T>
 T value_of(result<T> r) {
+  if (!r && r.error().code == errc::wrong_format) throw refuse(v1::STREAM_UNREADABLE, r.error().detail);
   if (!r) throw std::runtime_error(r.error().detail);
   return std::move(*r);
 }

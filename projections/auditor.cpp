@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "events/upcast.hpp"
 #include "store/bug.hpp"
 
 namespace usher::projections {
@@ -55,6 +56,7 @@ std::string_view word_of(fault_kind kind) {
     case fault_kind::reservation_disagrees: return "reservation_disagrees";
     case fault_kind::payment_disagrees: return "payment_disagrees";
     case fault_kind::process_stalled: return "process_stalled";
+    case fault_kind::event_unreadable: return "event_unreadable";
   }
   return "unknown";
 }
@@ -129,6 +131,8 @@ void auditor::take(const v1::Record& record) {
 }
 
 void auditor::take(const v1::StreamEvent& e) {
+  if (const auto why = unreadable(e))
+    return blame(fault_kind::event_unreadable, nameless(e.stream()), "Event " + std::to_string(e.version()) + " of the stream: " + *why + ".");
   switch (e.payload_case()) {
     case v1::StreamEvent::kShow: return take_show(e);
     case v1::StreamEvent::kSeat: return take_seat(e);

@@ -32,8 +32,9 @@ enum class fault_kind : std::uint8_t {
   reservation_disagrees,   ///< an event that the reservation's state rules out
   payment_disagrees,       ///< the events of one payment, or of money set aside, contradict each other
   process_stalled,         ///< a payment or refund is under way for longer than it may be
+  event_unreadable,        ///< an event of a type or schema that this version doesn't know: what it did is not judged
 };
-inline constexpr std::size_t fault_kind_count = 13;
+inline constexpr std::size_t fault_kind_count = 14;
 /// The kind as metrics and the node's log name it, as in `seat_held_twice`.
 std::string_view word_of(fault_kind);
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "events/upcast.hpp"
+
 namespace usher::store {
 
 bool same_entity(const v1::EntityRef& a, const v1::EntityRef& b) {
@@ -23,6 +25,10 @@ result<std::vector<record_ptr>> read_stream(const database& db, const v1::Entity
     const auto first = std::find_if(events.begin(), events.end(),
                                     [&](const v1::StreamEvent& e) { return same_entity(e.stream(), stream); });
     if (first == events.end()) return broken("does not touch the stream");
+    for (const auto& e : events)
+      if (const auto why = same_entity(e.stream(), stream) ? unreadable(e) : std::nullopt)
+        return failure{errc::wrong_format, key_of(stream) + " stands still: event " + std::to_string(e.version()) + " of it, in record " +
+                                               std::to_string(partition) + "/" + std::to_string(last) + ", can't be read: " + *why};
     records.push_back(*record);
     last = first->previous_index();
   }

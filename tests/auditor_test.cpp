@@ -1199,6 +1199,7 @@ const names audit_gauges{"usher_paid_without_seat", "usher_seat_held_twice", "us
                          "usher_audit_faults{kind=\"allowance_disagrees\"}", "usher_audit_faults{kind=\"limit_exceeded\"}",
                          "usher_audit_faults{kind=\"queue_disagrees\"}", "usher_audit_faults{kind=\"reservation_disagrees\"}",
                          "usher_audit_faults{kind=\"payment_disagrees\"}", "usher_audit_faults{kind=\"process_stalled\"}",
+                         "usher_audit_faults{kind=\"event_unreadable\"}",
                          "usher_process_oldest_seconds"};
 
 /// The node's log while this lives.

@@ -1,7 +1,8 @@
 // The bytes of every event that was ever written must decode, for good.
 //
 // tests/golden/<kind>.<event>.bin is a StreamEvent as it was once written and <kind>.<event>.txt what it means. They are never
-// changed. A new event, or a new field of an old one, needs a further file: <kind>.<event>.2.bin and so on.
+// changed. A new event, or a new field of an old one, needs a further file: <kind>.<event>.2.bin and so on. Where an upcaster makes
+// another event of it, <kind>.<event>.now.txt is that one; such a file changes with the upcasters.
 // USHER_WRITE_GOLDEN=1 in the environment writes what is missing, and nothing else.
 
 #include <catch2/catch.hpp>
@@ -15,7 +16,7 @@
 #include <string>
 #include <vector>
 
-#include "events/record.pb.h"
+#include "events/upcast.hpp"
 
 namespace {
 
@@ -106,9 +107,10 @@ usher::v1::StreamEvent sample(const event_type& type) {
   stream.set_group("the group");
   stream.set_name("the name");
   out.set_version(3);
-  out.set_schema(1);
   out.set_previous_index(4711);
   out.set_deadline_ms(1772393400000);
+  usher::upcast(out);  // without the fields that only earlier schemas had
+  out.set_schema(usher::schema_of(out));
   return out;
 }
 
@@ -177,8 +179,30 @@ TEST_CASE("every event that was ever written still means the same") {
     usher::v1::StreamEvent event;
     REQUIRE(event.ParseFromString(content(path)));
     CHECK(text_of(event) == content(path.replace_extension(".txt")));
+    CHECK_FALSE(usher::unreadable(event));
+    usher::upcast(event);
+    CHECK(event.schema() == usher::schema_of(event));
+    auto now = path;
+    now.replace_extension(".now.txt");
+    CHECK(text_of(event) == content(fs::exists(now) ? now : path));
   }
   CHECK(files >= event_types().size());
+}
+
+TEST_CASE("every schema that an event ever had is kept") {
+  for (const auto& type : event_types()) {
+    std::set<std::uint32_t> kept;
+    for (int number = 1; fs::exists(golden(type, number)); ++number) {
+      usher::v1::StreamEvent event;
+      REQUIRE(event.ParseFromString(content(golden(type, number))));
+      kept.insert(event.schema());
+    }
+    INFO(type.name());
+    REQUIRE_FALSE(kept.empty());
+    CHECK(*kept.begin() == 1);
+    CHECK(*kept.rbegin() == usher::schema_of(sample(type)));
+    CHECK(kept.size() == *kept.rbegin());
+  }
 }
 
 TEST_CASE("an event of the stream's kind is in the stream's payload") {
