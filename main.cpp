@@ -15,6 +15,7 @@
 #include "cli_verify.hpp"
 #include "cli_queue.hpp"
 #include "cli_serve.hpp"
+#include "cli_user.hpp"
 
 namespace {
 
@@ -100,6 +101,7 @@ int main(int argc, char** argv) {
   usher::cli::add_log(app, code);
   usher::cli::add_stats(app, code);
   usher::cli::add_verify(app, code);
+  usher::cli::add_user(app, code);
   usher::cli::add_verify_draw(app, code);
   add_bare_server(app, code);
   try {

@@ -31,6 +31,7 @@
 #include "cluster/supply_watch.hpp"
 #include "http/bridge.hpp"
 #include "http/engine.hpp"
+#include "http/erasure.hpp"
 #include "http/feeds.hpp"
 #include "http/metrics.hpp"
 #include "http/sandbox_provider.hpp"
@@ -281,6 +282,7 @@ void node::impl::make_http() {
   engine = std::unique_ptr<http::engine>(
       new http::engine{*bridge, runner, *shows, *access, *secrets, providers, clock, engine_settings_of(config), index, *db, *presence, *work, {}});
   routes = std::make_unique<http::router>(routes_of(*engine, config));
+  if (auto resumed = http::resume_purge(*engine); !resumed) fail(resumed.error());
   metrics = std::make_unique<http::metrics>(*routes);
   watch();
   feeds = std::make_unique<http::feeds>(*engine, *io);

@@ -8,6 +8,7 @@ namespace usher::actors {
 namespace {
 
 constexpr std::size_t person_name_bytes_max = 200;
+constexpr std::size_t reason_bytes_max = 500;
 constexpr std::size_t email_bytes_max = 254;  // RFC 5321's limit of a path, less its brackets
 
 /// Only what tells an address from a slip of the pen; whether it exists, only a letter to it can tell.
@@ -33,6 +34,7 @@ user_decision sign_up(const v1::EntityRef& ref, const v1::UserState& s, const v1
 
 user_decision erase(const v1::UserState& s, const v1::EraseUser& c, const context& ctx) {
   if (s.signed_up_at_ms() == 0) return user_decision::rejected(v1::NOT_FOUND, "There is no such user.");
+  if (c.reason().size() > reason_bytes_max) return invalid<v1::UserEvent>("reason", "At most 500 bytes.");
   v1::Outcome outcome;
   outcome.mutable_empty();
   if (s.erased_at_ms() != 0) {

@@ -8,7 +8,8 @@ namespace usher::actors {
 /// A person who buys. The id follows from the e-mail address, so that an address has one account.
 ///
 /// What is known of the person comes sealed, and neither state nor log ever holds it otherwise (store/persons.hpp); its rules are
-/// `faults_of`, for whoever seals it. Rejects `sign_up` with ERASED, then ALREADY_EXISTS; `erase` with NOT_FOUND, and again is accepted.
+/// `faults_of`, for whoever seals it. Rejects `sign_up` with ERASED, then ALREADY_EXISTS; `erase` with NOT_FOUND, VALIDATION_FAILED (the reason); again
+/// it is accepted and records nothing.
 struct user {
   using state = v1::UserState;
   using command = v1::UserCommand;

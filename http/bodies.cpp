@@ -47,6 +47,12 @@ void write_reservation(json_writer& json, const projections::reservation_view& r
   json.end_object();
 }
 
+void write_user(json_writer& json, const projections::user_view& user, const v1::PersonalData& person) {
+  json.begin_object().member("userId", user.user_id);
+  if (!person.email().empty()) json.member("name", person.name()).member("email", person.email());
+  json.member("signedUpAt", from_ms(user.signed_up_at_ms)).end_object();
+}
+
 namespace {
 
 void write_members(json_writer& json, const v1::ReservationOutcome& o) {

@@ -20,6 +20,8 @@ void write_choice(json_writer&, const v1::ReservationOutcome&, const std::vector
 void write_payment(json_writer&, const v1::PaymentOutcome&);
 void write_counts(json_writer&, const projections::place_counts&);
 void write_show(json_writer&, const projections::show_view&);
+/// @param person  empty: nothing is known of them
+void write_user(json_writer&, const projections::user_view&, const v1::PersonalData& person);
 void write_funnel(json_writer&, const projections::funnel&);
 
 }  // namespace usher::http

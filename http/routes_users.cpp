@@ -2,17 +2,19 @@
 
 #include "actors/user.hpp"
 #include "http/bodies.hpp"
+#include "http/erasure.hpp"
 #include "http/sign_up.hpp"
 #include "store/hash.hpp"
 
 namespace usher::http {
 namespace {
 
-/// Empty where the person was erased.
+/// Empty where the person was erased, be it that the read models don't know yet, and where the key was never here: an export
+/// leaves the keys out unless it is told otherwise.
 v1::PersonalData personal_data_of(const engine& e, const projections::user_view& user) {
-  if (user.erased_at_ms != 0) return {};
   const auto key = value_of(e.log.find_person_key(user.user_id));
-  auto data = key ? store::unseal(user.sealed, *key) : std::nullopt;
+  if (user.erased_at_ms != 0 || !key) return {};
+  auto data = store::unseal(user.sealed, *key);
   if (!data) throw std::runtime_error("the personal data of " + user.user_id + " can't be read");
   return std::move(*data);
 }
@@ -31,6 +33,7 @@ reply sign_up(engine& e, request_context& ctx) {
   const auto a = co_await ask(e, ctx, r);
   co_await seen(e, ctx, a);
   const auto user = value_of(e.views.views().users.find(user_id));
+  if (user && user->erased_at_ms != 0) throw refuse(v1::ERASED, "The account of this e-mail address was erased.");
   // The fingerprint knows no password, but a token is only for whoever does.
   auto hash = user ? personal_data_of(e, *user).password_hash() : std::string{};
   if (a.replayed && user && !(hash.empty() && password.empty())) {
@@ -75,10 +78,9 @@ reply show_user(engine& e, request_context& ctx) {
   const auto user = value_of(e.views.views().users.find(user_id));
   if (!user) throw refuse(v1::NOT_FOUND, "There is no such user.");
   if (user->erased_at_ms != 0) throw refuse(v1::ERASED, "This person was erased on " + to_rfc3339(from_ms(user->erased_at_ms)) + ".");
-  const auto person = personal_data_of(e, *user);
   std::string out;
-  json_writer{out}.begin_object().member("userId", user_id).member("name", person.name()).member("email", person.email())
-      .member("signedUpAt", from_ms(user->signed_up_at_ms)).end_object();
+  json_writer json{out};
+  write_user(json, *user, personal_data_of(e, *user));
   co_return with_etag(ctx, user->version, std::move(out));
 }
 
@@ -132,6 +134,7 @@ void add_user_routes(rows& table, engine& e) {
                 [&e](request_context& c, exchange& x) { return sign_up_many(e, c, x); });
   add(table, e, method::post, "/auth/login", {.who = access::anyone}, [&e](request_context& c) { return log_in(e, c); });
   add(table, e, method::get, "/users/{id}", {}, [&e](request_context& c) { return show_user(e, c); });
+  add(table, e, method::delete_, "/users/{id}", {}, [&e](request_context& c) { return erase_user(e, c); });
   add(table, e, method::get, "/users/{id}/reservations", {}, [&e](request_context& c) { return reservations_of(e, c); });
 }
 

@@ -4,6 +4,7 @@
 
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
+#include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/memtablerep.h>
 #include <rocksdb/options.h>
@@ -16,6 +17,7 @@
 #include <array>
 #include <atomic>
 
+#include "events/upcast.hpp"
 #include "store/bug.hpp"
 
 namespace usher::store {
@@ -23,6 +25,8 @@ namespace {
 
 constexpr std::string_view format_version = "3";
 constexpr std::string_view format_key = "format";
+constexpr std::string_view purge_prefix = "purge/";  // in meta, with the id of a user who was erased: the key may be in files
+constexpr std::size_t purged_one_by_one_max = 16;    // of more the whole family is rewritten
 constexpr std::size_t protection_bytes = 8;  // a checksum per key from the batch to the memtable
 constexpr std::array<std::string_view, 9> family_names{"log",   "streams", "snapshots", "idempotency", "timers",
                                                        "views", "meta",    "persons",   "evidence"};
@@ -118,6 +122,10 @@ rocksdb::ColumnFamilyOptions family_options(family f, const std::shared_ptr<rock
   // Written all the time and read at start alone: what comes is put at the end, and sorted when the buffer is full.
   if (f == family::streams || f == family::timers || f == family::idempotency) o.memtable_factory = std::make_shared<rocksdb::VectorRepFactory>();
   o.compression = rocksdb::kLZ4Compression;
+  if (f == family::persons) {
+    o.compression = rocksdb::kNoCompression;  // of random bytes
+    table.no_block_cache = true;              // what is erased must not live on in memory
+  }
   o.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   return o;
 }
@@ -126,6 +134,7 @@ result<record_ptr> decode(std::string_view stored, std::uint32_t partition, std:
   auto record = std::make_shared<v1::Record>();
   if (!record->ParseFromArray(stored.data(), static_cast<int>(stored.size())))
     return failure{errc::corrupted, "record " + std::to_string(index) + " of partition " + std::to_string(partition) + " can't be decoded"};
+  upcast(*record);
   return record_ptr{std::move(record)};
 }
 
@@ -150,7 +159,49 @@ struct database::impl {
   result<void> open(const std::string& directory, rocksdb::Env*, bool read_only);
   result<void> check_format();
   result<void> find_ends();
+
+  std::vector<std::string> data_files() const;
+  std::vector<std::string> live_tables() const;
+  result<void> rewrite_persons(const std::vector<std::string>& user_ids);
 };
+
+/// The names of all tables, and of the write-ahead logs that hold anything.
+std::vector<std::string> database::impl::data_files() const {
+  std::vector<std::string> out;
+  static_cast<void>(db->GetEnv()->GetChildren(db->GetName(), &out));
+  std::erase_if(out, [this](const std::string& name) {
+    std::uint64_t bytes = 0;
+    if (name.ends_with(".sst")) return false;
+    return !name.ends_with(".log") || (db->GetEnv()->GetFileSize(db->GetName() + "/" + name, &bytes).ok() && bytes == 0);
+  });
+  return out;
+}
+
+std::vector<std::string> database::impl::live_tables() const {
+  std::vector<rocksdb::LiveFileMetaData> live;
+  db->GetLiveFilesMetaData(&live);
+  std::vector<std::string> out;
+  for (const auto& f : live) out.push_back(f.name.substr(f.name.find_last_of('/') + 1));
+  return out;
+}
+
+/// Brings deletions down to what they delete, where both go.
+result<void> database::impl::rewrite_persons(const std::vector<std::string>& user_ids) {
+  rocksdb::CompactRangeOptions options;
+  options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
+  options.exclusive_manual_compaction = true;
+  if (user_ids.size() > purged_one_by_one_max) {
+    const auto s = db->CompactRange(options, at(family::persons), nullptr, nullptr);
+    if (!s.ok()) return failure_of(s, "rewriting the keys of persons");
+    return {};
+  }
+  for (const auto& id : user_ids) {
+    const auto key = slice(id);
+    const auto s = db->CompactRange(options, at(family::persons), &key, &key);
+    if (!s.ok()) return failure_of(s, "rewriting the keys of persons");
+  }
+  return {};
+}
 
 result<void> database::impl::refuse_strange_families(const std::string& directory, const rocksdb::DBOptions& options) {
   std::vector<std::string> present;
@@ -290,6 +341,7 @@ result<void> database::append_synced(const std::vector<std::pair<log_position, s
   for (const auto& [user_id, key] : persons) {
     if (!s.ok()) break;
     s = key ? batch.Put(impl_->at(family::persons), slice(user_id), slice(bytes_of(*key))) : batch.Delete(impl_->at(family::persons), slice(user_id));
+    if (s.ok() && !key) s = batch.Put(impl_->at(family::meta), slice(std::string{purge_prefix} + user_id), {});
   }
   rocksdb::WriteOptions options;
   options.sync = true;
@@ -319,6 +371,43 @@ result<std::optional<person_key>> database::find_person_key(std::string_view use
   auto key = person_key_from(**found);
   if (!key) return failure{errc::corrupted, "the key of " + std::string{user_id} + " can't be read"};
   return key;
+}
+
+result<std::vector<std::string>> database::users_to_purge() const {
+  std::vector<std::string> out;
+  auto found = each(family::meta, purge_prefix, {}, [&](std::string_view key, std::string_view) {
+    out.emplace_back(key.substr(purge_prefix.size()));
+    return true;
+  });
+  if (!found) return found.error();
+  return out;
+}
+
+result<bool> database::purge(const std::vector<std::string>& user_ids) {
+  auto before = impl_->data_files();
+  if (auto flushed = flush(); !flushed) return flushed.error();
+  for (auto& table : impl_->live_tables()) before.push_back(std::move(table));
+  if (auto rewritten = impl_->rewrite_persons(user_ids); !rewritten) return rewritten.error();
+  // What was dropped vanishes by and by; this looks for all of it, and returns when it is done.
+  auto s = impl_->db->DisableFileDeletions();
+  if (s.ok()) s = impl_->db->EnableFileDeletions(false);
+  if (!s.ok()) return failure_of(s, "dropping old files");
+  const auto after = impl_->data_files();
+  const auto live = impl_->live_tables();
+  const auto holds = [](const auto& names, const std::string& name) { return std::find(names.begin(), names.end(), name) != names.end(); };
+  return std::none_of(before.begin(), before.end(), [&](const auto& name) { return holds(after, name) && !holds(live, name); });
+}
+
+result<void> database::purged(const std::vector<std::string>& user_ids) {
+  rocksdb::WriteBatch batch;
+  rocksdb::Status s;
+  for (const auto& id : user_ids)
+    if (s.ok()) s = batch.Delete(impl_->at(family::meta), slice(std::string{purge_prefix} + id));
+  rocksdb::WriteOptions synced;
+  synced.sync = true;
+  if (s.ok()) s = impl_->db->Write(synced, &batch);
+  if (!s.ok()) return failure_of(s, "writing to meta");
+  return {};
 }
 
 result<std::optional<std::pair<std::string, std::string>>> database::last_of(family f, std::string_view prefix, std::string_view upto) const {

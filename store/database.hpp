@@ -65,6 +65,17 @@ class database {
                              const std::vector<person_change>& persons = {});
   /// @return nullopt where there is none, or it was erased
   result<std::optional<person_key>> find_person_key(std::string_view user_id) const;
+  /// The users who were erased, and whose keys may still stand in files that RocksDB hasn't rewritten: from the very batch that
+  /// erased them until `purged`.
+  result<std::vector<std::string>> users_to_purge() const;
+  /// Rewrites what may hold the keys of these users who were erased: writes all memtables out, so that the write-ahead logs go,
+  /// and compacts where the keys stood. Copies that were made before (copy_to) keep what they have. For one thread at a time,
+  /// while the node serves.
+  /// @return whether all files of before are gone; false while somebody still reads one: call again later
+  /// Cost: a flush, and rewriting some files of `persons` for each user; all of them for many.
+  result<bool> purge(const std::vector<std::string>& user_ids);
+  /// Nothing is left of their keys.
+  result<void> purged(const std::vector<std::string>& user_ids);  ///< synced
 
   /// Rows of the derived families: point reads, ordered reads under a prefix (from the key `from` on, which may be
   /// empty: from the first), and one atomic unsynced batch per family, in which the last row of a key counts.

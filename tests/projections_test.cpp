@@ -575,16 +575,35 @@ TEST_CASE("somebody who signed up is found by id, also after a restart") {
   story w;
   const auto id = make_user_id("ann@example.org");
   auto e = w.event(user_ref(id));
-  e.mutable_user()->mutable_signed_up()->set_name("Ann");
-  e.mutable_user()->mutable_signed_up()->set_password_hash("$argon2id$x");
+  e.mutable_user()->mutable_signed_up()->set_sealed("a letter");
   w.write({e});
   for (int start = 0; start < 2; ++start) {
     runner r;
     REQUIRE(r.start(w.db()).has_value());
     const auto found = r.views().users.find(make_user_id("ann@example.org")).value();
     REQUIRE(found);
-    CHECK(found->name == "Ann");
-    CHECK(found->password_hash == "$argon2id$x");
+    CHECK(found->sealed == "a letter");
+    CHECK(found->erased_at_ms == 0);
+    REQUIRE(r.flush().has_value());
+  }
+}
+
+TEST_CASE("of somebody who was erased the read model has the id and the time, also after a restart") {
+  story w;
+  const auto id = make_user_id("ann@example.org");
+  auto e = w.event(user_ref(id));
+  e.mutable_user()->mutable_signed_up()->set_sealed("a letter");
+  w.write({e});
+  e = w.event(user_ref(id));
+  e.mutable_user()->mutable_erased()->set_at_ms(4711);
+  w.write({e});
+  for (int start = 0; start < 2; ++start) {
+    runner r;
+    REQUIRE(r.start(w.db()).has_value());
+    const auto found = r.views().users.find(id).value();
+    REQUIRE(found);
+    CHECK(found->sealed.empty());
+    CHECK(found->erased_at_ms == 4711);
     REQUIRE(r.flush().has_value());
   }
 }

@@ -1,0 +1,20 @@
+#pragma once
+// Forgetting a person for good: the key is gone with the record, and then from every file (docs/decisions/0010).
+
+#include "http/handlers.hpp"
+
+namespace usher::http {
+
+/// Starts the operation that makes sure that no file of the node holds the key of anybody who was erased before the call, or
+/// finds it under way. What it leaves undone where the node ends is there for the next start.
+/// @return the operation's id; nullopt where too many wait
+std::optional<std::string> start_purge(engine&);
+
+/// The same at the start of a node, where the one before left something to do.
+/// @error io_failure
+result<void> resume_purge(engine&);
+
+/// DELETE /users/{id}
+reply erase_user(engine&, request_context&);
+
+}  // namespace usher::http
