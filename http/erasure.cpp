@@ -104,7 +104,7 @@ reply erase_user(engine& e, request_context& ctx) {
   co_await seen(e, ctx, a);
   std::optional<std::string> operation;
   const bool done = co_await purged(e, ctx, user_id, operation);
-  if (done) co_return answered(204, a, {});
+  if (done) co_return with_origin(no_content(), a);
   std::string out;
   json_writer json{out};
   json.begin_object().member("userId", user_id);
