@@ -38,8 +38,10 @@
 #include "http/secret.hpp"
 #include "http/server.hpp"
 #include "node_auditor.hpp"
+#include "node_notary.hpp"
 #include "node_projector.hpp"
 #include "store/bug.hpp"
+#include "store/files.hpp"
 #include "store/index.hpp"
 #include "store/journal.hpp"
 #include "store/journal_actor.hpp"
@@ -124,6 +126,7 @@ result<void> make_directory(const std::string& path) {
 std::string log_directory(const std::string& data_directory) { return (std::filesystem::path{data_directory} / "db").string(); }
 std::string secret_file(const std::string& data_directory) { return (std::filesystem::path{data_directory} / "secret").string(); }
 std::string sandbox_secret_file(const std::string& data_directory) { return (std::filesystem::path{data_directory} / "secret.sandbox").string(); }
+std::string signing_secret_file(const std::string& data_directory) { return (std::filesystem::path{data_directory} / "secret.signing").string(); }
 
 struct node::impl {
   impl(const v1::Configuration& c, const wall_clock& w, node_options o)
@@ -143,6 +146,7 @@ struct node::impl {
   projections::runner runner;
   std::unique_ptr<projector> projecting;
   std::unique_ptr<audit_thread> auditing;
+  std::unique_ptr<notary_thread> vouching;
 
   // The bridge and the I/O outlive the actors, which may still answer.
   std::unique_ptr<boost::asio::io_context> io;
@@ -185,6 +189,8 @@ struct node::impl {
   void fail(const failure&);
   result<void> open();
   result<void> open_providers();
+  result<void> open_notary();
+  result<void> note_secrets();
   void start_actors();
   void make_http();
   void watch();
@@ -225,6 +231,8 @@ result<void> node::impl::open() {
   auto auth = http::tokens::open(auth_settings_of(config));
   if (!auth) return auth.error();
   access = std::move(*auth);
+  if (auto vouched = open_notary(); !vouched) return vouched;
+  if (auto noted = note_secrets(); !noted) return noted;
   if (auto loaded = index.load(*db); !loaded) return loaded;
   // The hook reads the member, so that no handle hides in it when the actor system ends.
   journal = std::make_unique<store::journal>(*db, index, store::journal::hooks{
@@ -241,6 +249,27 @@ result<void> node::impl::open_providers() {
   auto secret = http::secret_from(sandbox_secret_file(config.data_directory()));
   if (!secret) return secret.error();
   providers.emplace(http::sandbox_provider::name, std::make_unique<http::sandbox_provider>(std::move(*secret), clock));
+  return {};
+}
+
+result<void> node::impl::open_notary() {
+  const auto seed = http::secret_from(signing_secret_file(config.data_directory()));
+  if (!seed) return seed.error();
+  auto key = store::signing_key::from(*seed);
+  if (!key) return key.error();
+  vouching = std::make_unique<notary_thread>(*db, std::move(*key), clock, std::chrono::seconds{config.checkpoint_seconds()});
+  return {};
+}
+
+/// So that `usher verify` notices when one of them isn't what it was. To put another one there is the operator's right.
+result<void> node::impl::note_secrets() {
+  for (const auto& file : {secret_file(config.data_directory()), sandbox_secret_file(config.data_directory()), signing_secret_file(config.data_directory())}) {
+    if (!std::filesystem::exists(file)) continue;
+    const auto name = std::filesystem::path{file}.filename().string();
+    const auto changed = store::note_file(*db, file, name);
+    if (!changed) return changed.error();
+    if (*changed) spdlog::warn("event=secret_changed file={}", name);
+  }
   return {};
 }
 
@@ -287,6 +316,8 @@ void node::impl::make_http() {
   watch();
   feeds = std::make_unique<http::feeds>(*engine, *io);
   engine->feeds = feeds.get();
+  engine->vouch = [this](log_position at) { return vouching->vouch(at); };
+  engine->notary_fault = [this] { return vouching->fault(); };
   runner.on_applied([this](const v1::Record& r) { feeds->applied(r); });
   server = std::make_unique<http::server>(
       *io, server_settings_of(config),
@@ -305,7 +336,11 @@ void node::impl::watch() {
   auto* within_p50 = gauge("usher_queue_estimate_within_p50", "Of the waits that ended lately, the share within the p50 that was told on joining. Ideal is 0.5, or more.");
   auto* within_p90 = gauge("usher_queue_estimate_within_p90", "The same for the p90. Ideal is 0.9, or more.");
   auto* compared = gauge("usher_queue_estimates", "Waits that were compared with what was told on joining.");
+  auto* checkpoints = gauge("usher_checkpoints", "Signed checkpoints of the log.");
+  auto* refused = gauge("usher_checkpoints_refused", "1 where none is signed any more: the log is not what was signed, or the disk fails. Ideal is 0.");
   engine->metrics_text = [=, this, look_at_audit = watch_audit()] {
+    checkpoints->Set(static_cast<double>(vouching->last_number()));
+    refused->Set(vouching->fault().empty() ? 0 : 1);
     awake->Set(static_cast<double>(entities->awake()));
     waiting->Set(static_cast<double>(journal->waiting()));
     const auto taken_in = runner.applied_total();  // before the log's end, so that the lag is never negative
@@ -364,6 +399,7 @@ result<void> node::impl::listen() {
   supply_watcher = cluster::spawn_supply_watch(*system, clock, *supply);
   housekeeper = std::thread{[this] { keep_house(); }};
   auditing->start();
+  vouching->start();
   io_running = threads_of(config.io_threads());
   for (std::size_t i = 0; i < threads_of(config.io_threads()); ++i) io_threads.emplace_back([this] { run_io(); });
   return {};
@@ -485,6 +521,7 @@ void node::impl::write_out() {
   if (!projecting) return;  // never got as far as taking anything in
   projecting->stop();
   auditing->stop();
+  vouching->stop();
   if (failed) return;
   auto written = index.flush(*db);
   if (written) written = db->flush();

@@ -29,6 +29,7 @@ class runner;
 std::string log_directory(const std::string& data_directory);
 std::string secret_file(const std::string& data_directory);
 std::string sandbox_secret_file(const std::string& data_directory);
+std::string signing_secret_file(const std::string& data_directory);
 
 struct node_options {
   rocksdb::Env* env = nullptr;  ///< another file system for the log; outlives the node

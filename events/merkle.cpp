@@ -1,5 +1,6 @@
 #include "events/merkle.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cstdio>
 #include <cstdlib>
@@ -14,6 +15,27 @@ digest root_of(std::span<const digest> leaves) {
   frontier tree;
   for (const auto& l : leaves) tree.add(l);
   return tree.root();
+}
+
+range_root over(std::span<const digest> leaves) {
+  return [leaves](std::uint64_t begin, std::uint64_t end) { return root_of(leaves.subspan(begin, end - begin)); };
+}
+
+/// RFC 6962's SUBPROOF for the tree over the leaves from `begin` to `end`, of which those up to `middle` were there before.
+/// @param is_known  the reader has the root of what was before, as long as it is the whole of a tree
+void add_steps(const range_root& of, std::uint64_t begin, std::uint64_t middle, std::uint64_t end, bool is_known, std::vector<digest>& proof) {
+  if (middle == end) {
+    if (!is_known) proof.push_back(of(begin, end));
+    return;
+  }
+  const auto half = begin + std::bit_floor(end - begin - 1);
+  if (middle <= half) {
+    add_steps(of, begin, middle, half, is_known, proof);
+    proof.push_back(of(half, end));
+  } else {
+    add_steps(of, half, middle, end, false, proof);
+    proof.push_back(of(begin, half));
+  }
 }
 
 }  // namespace
@@ -50,14 +72,30 @@ digest frontier::root() const {
   return root;
 }
 
-std::vector<digest> inclusion_proof(std::span<const digest> leaves, std::uint64_t index) {
-  if (leaves.size() < 2) return {};
-  const auto half = std::bit_floor(leaves.size() - 1);
-  const auto left = leaves.first(half);
-  const auto right = leaves.subspan(half);
-  auto proof = index < half ? inclusion_proof(left, index) : inclusion_proof(right, index - half);
-  proof.push_back(root_of(index < half ? right : left));
+std::vector<digest> inclusion_proof(const range_root& of, std::uint64_t index, std::uint64_t size) {
+  std::vector<digest> proof;
+  for (std::uint64_t begin = 0, end = size; end - begin > 1;) {
+    const auto half = begin + std::bit_floor(end - begin - 1);
+    const bool is_left = index < half;
+    proof.push_back(is_left ? of(half, end) : of(begin, half));
+    (is_left ? end : begin) = half;
+  }
+  std::reverse(proof.begin(), proof.end());
   return proof;
+}
+
+std::vector<digest> inclusion_proof(std::span<const digest> leaves, std::uint64_t index) {
+  return inclusion_proof(over(leaves), index, leaves.size());
+}
+
+std::vector<digest> consistency_proof(const range_root& of, std::uint64_t before, std::uint64_t size) {
+  std::vector<digest> proof;
+  if (before != 0 && before < size) add_steps(of, 0, before, size, true, proof);
+  return proof;
+}
+
+std::vector<digest> consistency_proof(std::span<const digest> leaves, std::uint64_t before) {
+  return consistency_proof(over(leaves), before, leaves.size());
 }
 
 bool is_included(const digest& leaf, std::uint64_t index, std::uint64_t size, std::span<const digest> proof, const digest& root) {
@@ -80,6 +118,40 @@ bool is_included(const digest& leaf, std::uint64_t index, std::uint64_t size, st
     last /= 2;
   }
   return last == 0 && here == root;
+}
+
+bool is_consistent(std::uint64_t before, const digest& root_before, std::uint64_t size, const digest& root, std::span<const digest> proof) {
+  if (before > size) return false;
+  if (before == size) return proof.empty() && root_before == root;
+  if (before == 0) return proof.empty() && root_before == sha256({});
+  auto place = before - 1;
+  auto last = size - 1;
+  // Up to the largest subtree that both trees share and that ends where the smaller one did.
+  for (; place % 2 == 1; place /= 2) last /= 2;
+  auto steps = proof;
+  auto then = root_before;
+  if (place != 0) {
+    if (steps.empty()) return false;
+    then = steps.front();
+    steps = steps.subspan(1);
+  }
+  auto now = then;
+  for (const auto& beside : steps) {
+    if (last == 0) return false;
+    if (place % 2 == 1 || place == last) {
+      then = node(beside, then);
+      now = node(beside, now);
+      while (place % 2 == 0 && place != 0) {
+        place /= 2;
+        last /= 2;
+      }
+    } else {
+      now = node(now, beside);
+    }
+    place /= 2;
+    last /= 2;
+  }
+  return last == 0 && then == root_before && now == root;
 }
 
 }  // namespace usher::merkle

@@ -44,6 +44,7 @@ void write_reservation(json_writer& json, const projections::reservation_view& r
         .member("payerId", p.payer_id()).member("amount", p.amount()).member("status", v1::PaymentStatus_Name(p.status())).end_object();
   json.end_array();
   if (s.ended_at_ms() != 0) json.member("endedAt", from_ms(s.ended_at_ms()));
+  if (s.status() == v1::CONFIRMED) json.member("proof", "/reservations/" + r.reservation_id + "/proof");
   json.end_object();
 }
 

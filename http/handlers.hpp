@@ -23,6 +23,7 @@ void add_money_routes(rows&, engine&);
 void add_payment_routes(rows&, engine&);
 void add_node_routes(rows&, engine&);
 void add_operation_routes(rows&, engine&);
+void add_evidence_routes(rows&, engine&);
 
 using reply = asio::awaitable<response>;
 

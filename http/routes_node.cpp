@@ -28,7 +28,10 @@ reply ready(engine& e, request_context&) {
     if (p.parked) json.member("error", p.error);
     json.end_object();
   }
-  json.end_array().end_object();
+  json.end_array();
+  // What is sold is right all the same, so that this is for the operator, and no reason to send nobody here.
+  if (const auto fault = e.notary_fault ? e.notary_fault() : std::string{}; !fault.empty()) json.member("notSigning", fault);
+  json.end_object();
   co_return json_response(ready ? 200 : 503, std::move(out));
 }
 

@@ -5,6 +5,7 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
+#include <rocksdb/file_checksum.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/memtablerep.h>
 #include <rocksdb/options.h>
@@ -19,6 +20,7 @@
 
 #include "events/upcast.hpp"
 #include "store/bug.hpp"
+#include "store/files.hpp"
 
 namespace usher::store {
 namespace {
@@ -102,6 +104,7 @@ rocksdb::DBOptions database_options(rocksdb::Env* env) {
   o.allow_concurrent_memtable_write = false;  // the vectors below can't, and there are hardly ever two writers
   o.max_total_wal_size = 1ULL << 30;
   o.keep_log_file_num = 4;
+  o.file_checksum_gen_factory = rocksdb::GetFileChecksumGenCrc32cFactory();  // the manifest knows what each table has to be
   return o;
 }
 
@@ -270,6 +273,8 @@ result<std::unique_ptr<database>> database::open(const std::string& directory, r
   std::unique_ptr<database> d{new database};
   d->impl_ = std::make_unique<impl>();
   if (auto opened = d->impl_->open(directory, env, false); !opened) return opened.error();
+  if (env) return d;  // such a disk has no files that could be looked at from outside
+  if (auto noted = note_own_files(*d, directory); !noted) return noted.error();
   return d;
 }
 
@@ -494,6 +499,14 @@ result<void> database::put_meta(std::string_view key, std::string_view value) {
   rocksdb::WriteOptions synced;
   synced.sync = true;
   const auto s = impl_->db->Put(synced, impl_->at(family::meta), slice(key), slice(value));
+  if (!s.ok()) return failure_of(s, "writing to meta");
+  return {};
+}
+
+result<void> database::erase_meta(std::string_view key) {
+  rocksdb::WriteOptions synced;
+  synced.sync = true;
+  const auto s = impl_->db->Delete(synced, impl_->at(family::meta), slice(key));
   if (!s.ok()) return failure_of(s, "writing to meta");
   return {};
 }

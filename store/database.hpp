@@ -98,6 +98,7 @@ class database {
   /// Of `views` only all rows of a read model (`name/`), or those of all.
   result<void> erase_prefix(family, std::string_view prefix);
   result<void> put_meta(std::string_view key, std::string_view value);  ///< synced
+  result<void> erase_meta(std::string_view key);                        ///< synced
   /// Of `evidence`: one synced batch. Thread-safe; meanwhile the log waits for as long as a sync takes.
   result<void> put_evidence(const std::vector<row>& rows);
   /// Writes all memtables out, so that the derived families survive a restart without catching up.

@@ -126,6 +126,54 @@ TEST_CASE("a proof with one bit changed, one step missing or one too many proves
   CHECK_FALSE(is_included(leaf(""), 0, 0, {}, sha256({})));
 }
 
+TEST_CASE("a tree can be proved to have begun as any smaller one, and as no other") {
+  const auto leaves = leaves_up_to(64);
+  for (std::size_t size = 0; size <= leaves.size(); ++size) {
+    const auto now = std::span{leaves}.first(size);
+    const auto root = tree_hash(now);
+    for (std::size_t before = 0; before <= size; ++before) {
+      INFO(before << " of " << size);
+      const auto root_before = tree_hash(now.first(before));
+      const auto proof = consistency_proof(now, before);
+      REQUIRE(is_consistent(before, root_before, size, root, proof));
+      REQUIRE_FALSE(is_consistent(before, leaf("another"), size, root, proof));
+      if (before != 0) REQUIRE_FALSE(is_consistent(before, root_before, size, leaf("another"), proof));
+      if (before != 0 && before != size) REQUIRE_FALSE(is_consistent(before + 1, root_before, size, root, proof));
+      REQUIRE_FALSE(is_consistent(size + 1, root_before, size, root, proof));
+      for (std::size_t step = 0; step != proof.size(); ++step) {
+        auto changed = proof;
+        changed[step][step % 32] ^= 1;
+        REQUIRE_FALSE(is_consistent(before, root_before, size, root, changed));
+        auto shorter = proof;
+        shorter.erase(shorter.begin() + static_cast<std::ptrdiff_t>(step));
+        REQUIRE_FALSE(is_consistent(before, root_before, size, root, shorter));
+      }
+      auto longer = proof;
+      longer.push_back({});
+      REQUIRE_FALSE(is_consistent(before, root_before, size, root, longer));
+    }
+  }
+}
+
+TEST_CASE("the proofs of consistency are those of RFC 6962's reference code") {
+  std::vector<digest> leaves;
+  for (const auto& e : entries) leaves.push_back(leaf(e));
+  const auto proof_of = [&](std::size_t before, std::size_t size) {
+    std::vector<std::string> out;
+    for (const auto& step : consistency_proof(std::span{leaves}.first(size), before)) out.push_back(to_hex(bytes_of(step)));
+    return out;
+  };
+  CHECK(proof_of(1, 1).empty());
+  CHECK(proof_of(1, 8) == std::vector<std::string>{"96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7",
+                                                   "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+                                                   "6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4"});
+  CHECK(proof_of(6, 8) == std::vector<std::string>{"0ebc5d3437fbe2db158b9f126a1d118e308181031d0a949f8dededebc558ef6a",
+                                                   "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0",
+                                                   "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7"});
+  CHECK(proof_of(2, 5) == std::vector<std::string>{"5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+                                                   "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b"});
+}
+
 TEST_CASE("half a tree can't pass for an entry") {
   const auto leaves = leaves_up_to(2);
   const auto both = std::string{bytes_of(leaves[0])} + std::string{bytes_of(leaves[1])};
