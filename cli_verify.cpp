@@ -1,116 +1,185 @@
 #include "cli_verify.hpp"
 
-#include <algorithm>
+#include <fstream>
 #include <iostream>
-#include <map>
+#include <iterator>
 #include <memory>
 
-#include "cli_offline.hpp"
+#include "cli_operation.hpp"
 #include "cli_progress.hpp"
 #include "events/json.hpp"
-#include "projections/auditor.hpp"
-#include "store/audit.hpp"
+#include "events/sha256.hpp"
+#include "node.hpp"
+#include "projections/verification.hpp"
+#include "store/proof.hpp"
 
 namespace usher::cli {
 namespace {
 
 struct verify_flags {
-  std::string data = "data";
+  server_flags on;
   std::optional<std::uint32_t> partition;
+  std::string proof;
+  std::string key;
   bool json = false;
-
-  [[nodiscard]] std::uint32_t first() const { return partition.value_or(0); }
-  [[nodiscard]] std::uint32_t end() const { return partition ? *partition + 1 : partition_count; }
 };
 
-/// store::verify_all partition by partition, for the bar.
-result<std::uint64_t> verify(const store::database& db, const verify_flags& flags) {
-  progress bar{flags.partition ? db.durable_end(*flags.partition) : records_in(db)};
-  std::uint64_t records = 0;
-  for (auto p = flags.first(); p != flags.end(); ++p) {
-    const auto one = store::verify_chain(db, p);
-    if (!one) return one.error();
-    records += one->records;
-    bar.advance(one->records);
-  }
-  return records;
+// -------------------------------------------------------------------------------------------- what is stored
+
+std::string text_at(const boost::json::value& v, const char* name) { return text_of(v.as_object(), name); }
+
+std::uint64_t number_at(const boost::json::object& o, std::string_view name) {
+  const auto* value = o.if_contains(name);
+  return value && value->is_int64() ? static_cast<std::uint64_t>(value->as_int64()) : 0;
 }
 
-/// Judges the whole log as a node does while it runs. What is under way when it ends is no fault.
-result<std::vector<projections::fault>> judge(const store::database& db) {
-  projections::auditor judge;
-  progress bar{records_in(db)};
-  v1::Record record;
-  for (std::uint32_t p = 0; p != partition_count; ++p) {
-    const auto scanned = db.scan_stored(p, 0, [&](std::uint64_t, std::string_view stored) {
-      if (!record.ParseFromArray(stored.data(), static_cast<int>(stored.size()))) return false;  // the chain was checked before
-      judge.take(record);
-      bar.advance(1);
-      return true;
-    });
-    if (!scanned) return scanned.error();
-  }
-  judge.finish();
-  auto faults = judge.take_faults();
-  for (auto& f : faults) {
-    if (!f.entity.empty()) continue;
-    const auto shown = db.read(f.at);
-    if (shown && *shown) f.entity = projections::entity_of(**shown);
-  }
-  return faults;
+void print_checked(const boost::json::object& v) {
+  std::cout << number_at(v, "records") << " records of " << number_at(v, "streams") << " streams checked: whole, in order and chained; nothing in them contradicts anything else\n";
+  if (number_at(v, "files") != 0) std::cout << number_at(v, "files") << " files, " << number_at(v, "bytes") << " bytes: as they were written\n";
+  if (number_at(v, "checkpoints") != 0)
+    std::cout << number_at(v, "checkpoints") << " checkpoints, the last for " << number_at(v, "signedRecords") << " records, signed by " << text_of(v, "publicKey") << '\n';
+  else
+    std::cout << "No checkpoint was ever signed: whoever can write the files could have made all of it up\n";
 }
 
-void print_json(const result<std::uint64_t>& records, const std::vector<projections::fault>& faults) {
+/// The same whether a node checked it or this process.
+int print_verdict(const boost::json::object& v, bool as_json) {
+  const auto* intact = v.if_contains("intact");
+  const bool good = intact && intact->is_bool() && intact->as_bool();
+  if (as_json) std::cout << boost::json::serialize(v) << '\n';
+  else if (good) print_checked(v);
+  if (const auto* unchecked = v.if_contains("unchecked"); unchecked && unchecked->is_array() && !as_json)
+    for (const auto& name : unchecked->as_array())
+      if (name.is_string()) std::cout << "Not known what it should be: " << std::string_view{name.as_string()} << '\n';
+  if (const auto* damage = v.if_contains("damage"); damage && damage->is_array())
+    for (const auto& d : damage->as_array())
+      if (d.is_object()) std::cerr << "usher: " << text_at(d, "kind") << " at " << text_at(d, "place") << ": " << text_at(d, "detail") << '\n';
+  if (const auto more = number_at(v, "more"); more != 0) std::cerr << "usher: and " << more << " more\n";
+  if (!good) std::cerr << "usher: what is stored is damaged, or somebody changed it\n";
+  return good ? succeeded : was_refused;
+}
+
+int verify_live(const verify_flags& flags) {
+  const auto on = server_of(flags.on);
+  if (!on) return complain(on.error());
+  const auto operation = run_operation(*on, "/admin/verify");
+  if (!operation) return complain(operation.error());
+  const auto* found = operation->if_contains("result");
+  if (!found || !found->is_object()) return complain({errc::io_failure, text_of(*operation, "error")});
+  return print_verdict(found->as_object(), flags.json);
+}
+
+int verify_offline(const verify_flags& flags) {
+  projections::verify_options options;
+  options.data_directory = flags.on.data;
+  options.database_directory = log_directory(flags.on.data);
+  options.partition = flags.partition;
+  progress bar{1, "kB"};
+  options.advance = [&bar](std::uint64_t done, std::uint64_t total) {
+    bar.show(done, total);
+    return true;
+  };
+  const auto verified = projections::verify(options);
+  if (!verified) return complain(verified.error());
+  std::string text;
+  json_writer json{text};
+  projections::write(json, *verified);
+  return print_verdict(object_in(text), flags.json);
+}
+
+int verify_stored(const verify_flags& flags) {
+  const bool is_live = !flags.on.server.empty() || find_running(flags.on.data);
+  if (!is_live) return verify_offline(flags);
+  if (flags.partition) return complain({errc::invalid_argument, "a node runs there, which checks all partitions: leave --partition away"});
+  return verify_live(flags);
+}
+
+// -------------------------------------------------------------------------------------------- a proof
+
+result<std::string> read_file(const std::string& path) {
+  const bool piped = path == "-";
+  std::ifstream file;
+  if (!piped) file.open(path, std::ios::binary);
+  auto& in = piped ? std::cin : file;
+  std::string text{std::istreambuf_iterator<char>{in}, {}};
+  if (!in || (!piped && !file.is_open())) return failure{errc::invalid_argument, path + " can't be read"};
+  return text;
+}
+
+/// 64 digits, or a file that has them, or what GET /audit/key answered.
+result<std::string> key_from(const std::string& flag) {
+  if (const auto bytes = from_hex(flag); bytes && bytes->size() == 32) return flag;
+  auto text = read_file(flag);
+  if (!text) return text;
+  if (const auto named = text_of(object_in(*text), "publicKey"); !named.empty()) *text = named;
+  while (!text->empty() && (text->back() == '\n' || text->back() == ' ')) text->pop_back();
+  if (const auto bytes = from_hex(*text); !bytes || bytes->size() != 32) return failure{errc::invalid_argument, flag + " holds no public key: 64 digits in hex"};
+  return text;
+}
+
+store::proved check(const std::string& text, const std::string& key) {
+  boost::json::value value;
+  if (auto fault = parse_json(text, value)) return {{}, {std::move(*fault)}, {}};
+  if (!value.is_object()) {
+    store::proved out;
+    out.wrong.emplace_back().set_detail("It has to be a JSON object.");
+    return out;
+  }
+  return store::check_proof(value.as_object(), key);
+}
+
+void print_json(const store::proved& p, bool key_is_known) {
   std::string out;
   json_writer json{out};
-  json.begin_object().member("intact", records.has_value());
-  if (records) json.member("records", *records);
-  else json.member("damage", records.error().detail);
-  json.key("faults").begin_array();
-  for (const auto& f : faults)
-    json.begin_object().member("kind", word_of(f.kind)).member("position", place_of(f.at)).member("entity", f.entity)
-        .member("detail", f.detail).end_object();
+  json.begin_object().member("holds", p.wrong.empty()).member("keyIsKnown", key_is_known).key("proved").begin_array();
+  for (const auto& sentence : p.holds) json.value(sentence);
+  json.end_array().key("keys").begin_array();
+  for (const auto& key : p.keys) json.value(key);
+  json.end_array().key("faults").begin_array();
+  for (const auto& f : p.wrong) json.begin_object().member("field", f.field()).member("detail", f.detail()).end_object();
   json.end_array().end_object();
   std::cout << out << '\n';
 }
 
-/// What a partition by itself says of money can't be judged, so only the whole log is.
-int print_verdict(const store::database& db, const verify_flags& flags) {
-  const auto records = verify(db, flags);
-  std::vector<projections::fault> faults;
-  const bool whole = records && !flags.partition;
-  if (whole) {
-    auto judged = judge(db);
-    if (!judged) return complain(judged.error());
-    faults = std::move(*judged);
-  }
-  if (flags.json)
-    print_json(records, faults);
-  else if (records)
-    std::cout << *records << " records checked: whole, in order and chained"
-              << (whole && faults.empty() ? "; nothing in them contradicts anything else\n" : "\n");
-  if (!records) std::cerr << "usher: the log is damaged or unreadable: " << records.error().detail << '\n';
-  for (const auto& f : faults) std::cerr << "usher: " << word_of(f.kind) << " at " << place_of(f.at) << ", " << f.entity << ": " << f.detail << '\n';
-  return records && faults.empty() ? succeeded : was_refused;
+void print_proved(const store::proved& p, bool key_is_known) {
+  for (const auto& sentence : p.holds) std::cout << sentence << '\n';
+  for (const auto& key : p.keys) std::cout << "Signed by " << key << (key_is_known ? ", the key that you named\n" : "\n");
+  if (!key_is_known)
+    std::cout << "The key came with the file: anybody could have signed it with a key of their own. Compare it with the one that\n"
+                 "the box office published (GET /audit/key), or name that by --key.\n";
 }
 
-int verify(const verify_flags& flags) {
-  const auto db = open_offline(flags.data);
-  if (!db) return complain(db.error());
-  return print_verdict(**db, flags);
+int verify_proof(const verify_flags& flags) {
+  const auto text = read_file(flags.proof);
+  if (!text) return complain(text.error());
+  const auto key = flags.key.empty() ? result<std::string>{std::string{}} : key_from(flags.key);
+  if (!key) return complain(key.error());
+  const auto proved = check(*text, *key);
+  if (flags.json) print_json(proved, !key->empty());
+  else if (proved.wrong.empty()) print_proved(proved, !key->empty());
+  for (const auto& f : proved.wrong) std::cerr << "usher: the proof does not hold: " << (f.field().empty() ? "" : f.field() + ": ") << f.detail() << '\n';
+  return proved.wrong.empty() ? succeeded : was_refused;
 }
 
 }  // namespace
 
 void add_verify(CLI::App& app, int& code) {
   auto flags = std::make_shared<verify_flags>();
-  auto* verb = app.add_subcommand("verify", "Check that the log is whole, in order and chained, and that nothing in it contradicts anything else");
-  verb->add_option("--data", flags->data, "The node's data directory")->capture_default_str();
-  verb->add_option("--partition", flags->partition, "Only this one, and only its chain; default: all")
+  auto* verb = app.add_subcommand("verify", "Check all that is stored, byte by byte and record by record; or a proof that came out of it");
+  add_server_flags(*verb, flags->on);
+  verb->add_option("--partition", flags->partition, "Only this one's chain, and what was signed of it; of a stopped node")
       ->check(CLI::Range(std::uint32_t{0}, partition_count - 1));
+  auto* proof = verb->add_option("--proof", flags->proof, "A proof, or a list of checkpoints, to be checked by itself, without data; - for standard input");
+  verb->add_option("--key", flags->key, "The public key that has to have signed it: in hex, or a file with it or with what GET /audit/key answered")->needs(proof);
   verb->add_flag("--json", flags->json, "As a JSON object");
-  verb->footer("Exit code 0: nothing is wrong; 1: something is.\nExample:\n  usher verify --data data");
-  verb->callback([flags, &code] { code = verify(*flags); });
+  verb->footer(
+      "Without --proof: every file against its checksums; the chain of every partition; each stream's versions; what is derived against the log;\n"
+      "the signed checkpoints; and the invariants of the sale. All that is wrong is named, by record where there is one, else by file. A node that\n"
+      "runs checks a copy of its database, made for this. RocksDB's diaries (LOG, LOG.old.*) say nothing and are not looked at.\n"
+      "Exit code 0: nothing is wrong; 1: something is; 2: the file can't be read.\n"
+      "Examples:\n  usher verify --data data\n  usher verify --proof ticket.json --key 630dcd29…\n"
+      "  curl -s http://127.0.0.1:8080/audit/checkpoints | usher verify --proof - --key key.json");
+  verb->callback([flags, &code] { code = flags->proof.empty() ? verify_stored(*flags) : verify_proof(*flags); });
 }
 
 }  // namespace usher::cli

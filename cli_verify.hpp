@@ -1,5 +1,5 @@
 #pragma once
-// `usher verify`: whether the log is what was once written.
+// `usher verify`: whether what is stored is what was once written, and whether a proof holds.
 
 #include "cli_common.hpp"
 

@@ -1303,7 +1303,7 @@ TEST_CASE("the log of a node that is stopped can be judged as well") {
   INFO(good.second);
   CHECK(good.first == 0);
   CHECK(good.second.find("nothing in them contradicts anything else") != std::string::npos);
-  CHECK(boost::json::parse(verify(" --json").second).at("faults").as_array().empty());
+  CHECK(boost::json::parse(verify(" --json").second).at("damage").as_array().empty());
 
   v1::StreamEvent held;
   *held.mutable_stream() = seat_ref(office.show, "A-1");
