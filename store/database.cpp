@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <filesystem>
 
 #include "events/upcast.hpp"
 #include "store/bug.hpp"
@@ -29,6 +30,8 @@ constexpr std::string_view format_version = "3";
 constexpr std::string_view format_key = "format";
 constexpr std::string_view purge_prefix = "purge/";  // in meta, with the id of a user who was erased: the key may be in files
 constexpr std::size_t purged_one_by_one_max = 16;    // of more the whole family is rewritten
+constexpr std::string_view segments_key = "segments";
+constexpr std::uint64_t taken_out_at_once = 4096;  // records
 constexpr std::size_t protection_bytes = 8;  // a checksum per key from the batch to the memtable
 constexpr std::array<std::string_view, 9> family_names{"log",   "streams", "snapshots", "idempotency", "timers",
                                                        "views", "meta",    "persons",   "evidence"};
@@ -38,20 +41,6 @@ std::string_view view(const rocksdb::Slice& s) { return {s.data(), s.size()}; }
 
 failure failure_of(const rocksdb::Status& s, std::string_view doing) {
   return {s.IsCorruption() ? errc::corrupted : errc::io_failure, std::string{doing} + ": " + s.ToString()};
-}
-
-std::string log_key(std::uint32_t partition, std::uint64_t index) {
-  std::string key(10, '\0');
-  key[0] = static_cast<char>(partition >> 8);
-  key[1] = static_cast<char>(partition);
-  for (int i = 0; i != 8; ++i) key[2 + i] = static_cast<char>(index >> (56 - 8 * i));
-  return key;
-}
-
-std::uint64_t index_in(std::string_view key) {
-  std::uint64_t index = 0;
-  for (const char c : key.substr(2)) index = (index << 8) | static_cast<unsigned char>(c);
-  return index;
 }
 
 /// The first key after all that start with `prefix`; empty where there is none.
@@ -161,11 +150,15 @@ struct database::impl {
   static result<void> refuse_strange_families(const std::string& directory, const rocksdb::DBOptions&);
   result<void> open(const std::string& directory, rocksdb::Env*, bool read_only);
   result<void> check_format();
+  result<void> open_segments(const std::string& directory, rocksdb::Env*, const std::shared_ptr<rocksdb::Cache>&);
+  result<void> copy_segments(const std::string& directory) const;
+  result<void> take_out(const segment&);
   result<void> find_ends();
 
   std::vector<std::string> data_files() const;
   std::vector<std::string> live_tables() const;
   result<void> rewrite_persons(const std::vector<std::string>& user_ids);
+  std::unique_ptr<segments> archived;
 };
 
 /// The names of all tables, and of the write-ahead logs that hold anything.
@@ -232,7 +225,55 @@ result<void> database::impl::open(const std::string& directory, rocksdb::Env* en
   db->DestroyColumnFamilyHandle(opened.front());  // RocksDB insists on its default family, which stays empty
   std::copy(opened.begin() + 1, opened.end(), handles.begin());
   if (auto checked = check_format(); !checked) return checked.error();
+  if (auto read = open_segments(directory, env, cache); !read) return read;
+  if (!read_only)
+    for (const auto& s : archived->all())
+      if (auto gone = take_out(s); !gone) return gone;
   return find_ends();
+}
+
+result<void> database::impl::open_segments(const std::string& directory, rocksdb::Env* env, const std::shared_ptr<rocksdb::Cache>& cache) {
+  archived = std::make_unique<segments>(directory, env, cache);
+  std::string row;
+  const auto s = db->Get({}, at(family::meta), slice(segments_key), &row);
+  if (s.IsNotFound()) return {};
+  if (!s.ok()) return failure_of(s, "reading the list of archived segments");
+  return archived->take_list(row);
+}
+
+/// Those beside the database, into the same place beside its copy.
+result<void> database::impl::copy_segments(const std::string& directory) const {
+  namespace fs = std::filesystem;
+  for (const auto& one : archived->all()) {
+    const auto from = archived->path_of(one);
+    const auto to = fs::path{directory} / "segments" / one.file;
+    if (!one.directory.empty() && fs::path{from}.parent_path() == fs::path{one.directory}) continue;
+    std::error_code failed;
+    fs::create_directories(to.parent_path(), failed);
+    fs::create_hard_link(from, to, failed);
+    if (failed == std::errc::cross_device_link || failed == std::errc::operation_not_permitted) fs::copy_file(from, to, failed);
+    if (failed) return failure{errc::io_failure, "copying " + from + ": " + failed.message()};
+  }
+  return {};
+}
+
+/// The records of a segment, as far as they are still in the log. One by one, from the first: where the last is gone all are.
+/// RocksDB 7.8 must not be given a range in a family with hints.
+result<void> database::impl::take_out(const segment& of) {
+  std::string stored;
+  const auto last = db->Get({}, at(family::log), slice(log_key(of.partition, of.last)), &stored);
+  if (last.IsNotFound()) return {};
+  if (!last.ok()) return failure_of(last, "reading a record");
+  rocksdb::WriteOptions synced;
+  synced.sync = true;
+  for (auto index = of.first; index <= of.last;) {
+    rocksdb::WriteBatch batch;
+    rocksdb::Status s;
+    for (std::uint64_t i = 0; i != taken_out_at_once && index <= of.last && s.ok(); ++i) s = batch.Delete(at(family::log), slice(log_key(of.partition, index++)));
+    if (s.ok()) s = db->Write(synced, &batch);
+    if (!s.ok()) return failure_of(s, "taking records out of the log");
+  }
+  return {};
 }
 
 result<void> database::impl::check_format() {
@@ -259,7 +300,7 @@ result<void> database::impl::find_ends() {
   for (std::uint32_t p = 0; p != partition_count; ++p) {
     const auto first = log_key(p, 0);
     it->SeekForPrev(slice(log_key(p, ~std::uint64_t{0})));
-    if (it->Valid() && view(it->key()).substr(0, 2) == std::string_view{first}.substr(0, 2)) ends[p] = index_in(view(it->key()));
+    if (it->Valid() && view(it->key()).substr(0, 2) == std::string_view{first}.substr(0, 2)) ends[p] = index_in_key(view(it->key()));
     if (!it->status().ok()) return failure_of(it->status(), "finding the end of partition " + std::to_string(p));
   }
   return {};
@@ -286,6 +327,11 @@ result<std::unique_ptr<database>> database::open_read_only(const std::string& di
 }
 
 result<record_ptr> database::read(log_position at) const {
+  if (at.index != 0 && at.index <= impl_->archived->last(at.partition)) {
+    const auto stored = impl_->archived->read(at);
+    if (!stored) return stored.error();
+    return decode(*stored, at.partition, at.index);
+  }
   rocksdb::PinnableSlice stored;
   const auto s = impl_->db->Get({}, impl_->at(family::log), slice(log_key(at.partition, at.index)), &stored);
   if (s.IsNotFound()) return record_ptr{};
@@ -296,13 +342,19 @@ result<record_ptr> database::read(log_position at) const {
 result<void> database::scan_stored(std::uint32_t partition, std::uint64_t from,
                                    const std::function<bool(std::uint64_t, std::string_view)>& visit) const {
   if (from > durable_end(partition)) return {};  // most partitions are empty or read to their end: spare the iterator
+  if (const auto archived = impl_->archived->last(partition); from <= archived && archived != 0) {
+    const auto scanned = impl_->archived->scan(partition, from, visit);
+    if (!scanned) return scanned.error();
+    if (!*scanned) return {};
+    from = archived + 1;
+  }
   const auto end = log_key(partition + 1, 0);
   const auto end_slice = slice(end);
   rocksdb::ReadOptions options;
   options.iterate_upper_bound = &end_slice;
   const std::unique_ptr<rocksdb::Iterator> it{impl_->db->NewIterator(options, impl_->at(family::log))};
   for (it->Seek(slice(log_key(partition, from))); it->Valid(); it->Next())
-    if (!visit(index_in(view(it->key())), view(it->value()))) return {};
+    if (!visit(index_in_key(view(it->key())), view(it->value()))) return {};
   if (!it->status().ok()) return failure_of(it->status(), "reading partition " + std::to_string(partition));
   return {};
 }
@@ -326,6 +378,29 @@ result<std::string> database::last_stored(std::uint32_t partition) const {
   const auto s = impl_->db->Get({}, impl_->at(family::log), slice(log_key(partition, end)), &stored);
   if (!s.ok()) return failure_of(s, "reading the last record of partition " + std::to_string(partition));
   return stored;
+}
+
+const std::vector<segment>& database::archived() const { return impl_->archived->all(); }
+std::string database::path_of(const segment& s) const { return impl_->archived->path_of(s); }
+
+std::string database::segment_directory() const { return impl_->archived->home(); }
+
+segments::writer database::write_segment(std::uint32_t partition, std::string directory) const {
+  return segments::writer{*impl_->archived, partition, std::move(directory)};
+}
+
+result<void> database::put_segment(segment s) {
+  impl_->archived->add(s);
+  if (auto listed = put_meta(segments_key, impl_->archived->row()); !listed) return listed;
+  return impl_->take_out(s);
+}
+
+result<void> database::compact_log() {
+  rocksdb::CompactRangeOptions options;
+  options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
+  const auto s = impl_->db->CompactRange(options, impl_->at(family::log), nullptr, nullptr);
+  if (!s.ok()) return failure_of(s, "compacting the log");
+  return {};
 }
 
 std::uint64_t database::durable_end(std::uint32_t partition) const {
@@ -367,6 +442,23 @@ result<std::optional<std::string>> database::get(family f, std::string_view key)
   if (s.IsNotFound()) return std::optional<std::string>{};
   if (!s.ok()) return failure_of(s, "reading a row");
   return std::optional<std::string>{std::move(value)};
+}
+
+result<std::optional<std::string>> database::get_from_files(family f, std::string_view key) const {
+  rocksdb::ReadOptions options;
+  options.read_tier = rocksdb::kPersistedTier;
+  std::string value;
+  const auto s = impl_->db->Get(options, impl_->at(f), slice(key), &value);
+  if (s.IsNotFound()) return std::optional<std::string>{};
+  if (!s.ok()) return failure_of(s, "reading a row");
+  return std::optional<std::string>{std::move(value)};
+}
+
+bool database::holds_in_memory(family f) const {
+  std::uint64_t active = 0, full = 0;
+  impl_->db->GetIntProperty(impl_->at(f), rocksdb::DB::Properties::kNumEntriesActiveMemTable, &active);
+  impl_->db->GetIntProperty(impl_->at(f), rocksdb::DB::Properties::kNumEntriesImmMemTables, &full);
+  return active + full != 0;
 }
 
 result<std::optional<person_key>> database::find_person_key(std::string_view user_id) const {
@@ -532,6 +624,12 @@ result<void> database::flush() {
   return {};
 }
 
+result<void> database::flush(family f) {
+  const auto s = impl_->db->Flush({}, impl_->at(f));
+  if (!s.ok()) return failure_of(s, "flushing");
+  return {};
+}
+
 result<void> database::copy_to(const std::string& directory) {
   if (auto flushed = flush(); !flushed) return flushed;
   rocksdb::Checkpoint* raw = nullptr;
@@ -539,7 +637,7 @@ result<void> database::copy_to(const std::string& directory) {
   const std::unique_ptr<rocksdb::Checkpoint> copier{raw};
   if (s.ok()) s = copier->CreateCheckpoint(directory);
   if (!s.ok()) return failure_of(s, "copying to " + directory);
-  return {};
+  return impl_->copy_segments(directory);
 }
 
 }  // namespace usher::store

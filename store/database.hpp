@@ -11,6 +11,7 @@
 
 #include "events/vocabulary.hpp"
 #include "store/persons.hpp"
+#include "store/segments.hpp"
 
 namespace rocksdb {
 class Env;
@@ -52,6 +53,18 @@ class database {
                            const std::function<bool(std::uint64_t index, std::string_view stored)>& visit) const;
   /// The last record of a partition as stored, empty where it has none.
   result<std::string> last_stored(std::uint32_t partition) const;
+  /// What has left the log for files of its own (archive.hpp). All reads look there as well.
+  const std::vector<segment>& archived() const;
+  std::string path_of(const segment&) const;
+  std::string segment_directory() const;  ///< the database's own; may not be there yet
+  /// Takes a segment that was written, durably, for the place of its records, and then takes these out of the log. A crash in
+  /// between loses nothing and leaves nothing twice. For a database that nobody else uses.
+  /// @error io_failure
+  result<void> put_segment(segment);
+  /// For a segment to come. As `put_segment`.
+  segments::writer write_segment(std::uint32_t partition, std::string directory) const;
+  /// Gives the room of records that were taken out of the log back to the system. Cost: the rest of the log is written anew.
+  result<void> compact_log();
   /// The index of the last record of a partition that is on disk for good; 0 for none. Cheap.
   std::uint64_t durable_end(std::uint32_t partition) const;
 
@@ -80,6 +93,10 @@ class database {
   /// Rows of the derived families: point reads, ordered reads under a prefix (from the key `from` on, which may be
   /// empty: from the first), and one atomic unsynced batch per family, in which the last row of a key counts.
   result<std::optional<std::string>> get(family, std::string_view key) const;
+  /// The same of what has reached a file, and nothing that only a memtable has.
+  result<std::optional<std::string>> get_from_files(family, std::string_view key) const;
+  /// Whether a family has rows that have not reached a file.
+  bool holds_in_memory(family) const;
   result<void> each(family, std::string_view prefix, std::string_view from,
                     const std::function<bool(std::string_view key, std::string_view value)>& visit) const;
   /// The last row under a prefix whose key is at most `upto`; nullopt where there is none. `upto` begins with the prefix.
@@ -103,8 +120,11 @@ class database {
   result<void> put_evidence(const std::vector<row>& rows);
   /// Writes all memtables out, so that the derived families survive a restart without catching up.
   result<void> flush();
+  /// The same for one family alone.
+  result<void> flush(family);
   /// Makes a directory that holds all of this database as of now, for open(), while it goes on being written. Its large files are
-  /// shared with this one (hard links) where both are on one file system. `directory` must not be there yet.
+  /// shared with this one (hard links) where both are on one file system. `directory` must not be there yet. Segments that were
+  /// put elsewhere are only referred to.
   /// @error io_failure  Cost: a flush.
   result<void> copy_to(const std::string& directory);
 

@@ -63,7 +63,7 @@ failure unreadable(std::string_view family) { return {errc::corrupted, "a row of
 
 using row_reader = std::function<bool(std::string_view key, std::string_view value)>;
 
-/// Reads the checkpoints and then the rows of one family; `row` tells whether it understood.
+/// Reads the checkpoints and then the rows of one family; `row` tells whether it understood. Without one the rows are left where they are.
 result<void> load_family(const database& db, family f, std::string_view name, char kind,
                          std::array<std::uint64_t, partition_count>& checkpoint, const row_reader& row) {
   bool good = true;
@@ -74,7 +74,7 @@ result<void> load_family(const database& db, family f, std::string_view name, ch
     return good;
   });
   if (!read) return read;
-  if (good) {
+  if (good && row) {
     read = db.each(f, std::string_view{&kind, 1}, {}, [&](std::string_view key, std::string_view value) {
       good = key.size() == 17 && row(key, value);
       return good;
@@ -97,12 +97,11 @@ void engine_index::expect_next(const v1::Record& record) const {
 void engine_index::take_heads(const v1::Record& record, const std::vector<short_hash>& streams) {
   for (int i = 0; i != record.events_size(); ++i) {
     const auto& e = record.events(i);
-    auto& s = streams_[streams[i]];
-    if (e.version() != s.version + 1)
-      bug("an event of " + key_of(e.stream()) + " has version " + std::to_string(e.version()) + " after " + std::to_string(s.version));
-    s.version = e.version();
-    s.index = record.index();
-    changed_.heads[streams[i]] = {s.version, s.index};
+    auto& s = stream_of(streams[i]);
+    if (e.version() != s.head.version + 1)
+      bug("an event of " + key_of(e.stream()) + " has version " + std::to_string(e.version()) + " after " + std::to_string(s.head.version));
+    s = {{e.version(), record.index()}, changed_.number};
+    changed_.heads[streams[i]] = s.head;
   }
 }
 
@@ -111,14 +110,16 @@ void engine_index::take_deadlines(const v1::Record& record, const std::vector<sh
 }
 
 void engine_index::move_deadline(const short_hash& key, std::int64_t deadline_ms, const v1::EntityRef& entity) {
-  auto& s = streams_[key];
-  if (s.deadline_ms == deadline_ms) return;
-  if (s.deadline_ms != 0) deadlines_.erase({s.deadline_ms, key});
-  s.deadline_ms = deadline_ms;
+  const auto before = deadline_of_.find(key);
+  if ((before == deadline_of_.end() ? 0 : before->second) == deadline_ms) return;
+  if (before != deadline_of_.end()) deadlines_.erase({before->second, key});
   entity_ptr kept;
   if (deadline_ms != 0) {
     kept = std::make_shared<const v1::EntityRef>(entity);
     deadlines_.emplace(std::pair{deadline_ms, key}, kept);
+    deadline_of_[key] = deadline_ms;
+  } else {
+    deadline_of_.erase(before);
   }
   changed_.deadlines[key] = {deadline_ms, std::move(kept)};
 }
@@ -157,7 +158,30 @@ void engine_index::end_record(const v1::Record& record) {
   ends_[record.partition()] = record.index();
   changed_.upto[record.partition()] = record.index();
   forget_old_keys();
-  if (changed_.full()) full_.push_back(std::exchange(changed_, {}));
+  if (changed_.full()) full_.push_back(end_portion());
+}
+
+engine_index::changes engine_index::end_portion() {
+  changes next;
+  next.number = changed_.number + 1;
+  return std::exchange(changed_, std::move(next));
+}
+
+/// What is in memory, or else what the row says, which is in memory from now on. Under the lock.
+engine_index::stream& engine_index::stream_of(const short_hash& key) const {
+  const auto [place, fresh] = streams_.try_emplace(key);
+  if (fresh && rows_) place->second.head = stored_head(key);
+  return place->second;
+}
+
+/// Rows of this run are in memory until they are in a file, so that only files are looked into.
+stream_head engine_index::stored_head(const short_hash& key) const {
+  const auto name = row_key('s', key);
+  const auto row = rows_in_memory_ ? rows_->get(family::streams, view(name)) : rows_->get_from_files(family::streams, view(name));
+  if (!row) bug(row.error().detail);
+  if (!*row) return {};
+  if ((*row)->size() != 16) bug(unreadable("streams").detail);
+  return {number_at(**row, 0), number_at(**row, 8)};
 }
 
 void engine_index::apply(const v1::Record& record) {
@@ -174,10 +198,7 @@ void engine_index::admit(v1::Record& record, const record_hashes& hashes) {
   const std::lock_guard lock{mutex_};
   if (record.partition() >= partition_count) bug("a record of partition " + std::to_string(record.partition()));
   record.set_index(ends_[record.partition()] + 1);
-  for (int i = 0; i != record.events_size(); ++i) {
-    const auto found = streams_.find(hashes.streams[i]);
-    record.mutable_events(i)->set_previous_index(found == streams_.end() ? 0 : found->second.index);
-  }
+  for (int i = 0; i != record.events_size(); ++i) record.mutable_events(i)->set_previous_index(stream_of(hashes.streams[i]).head.index);
   take_heads(record, hashes.streams);
   take_deadlines(record, hashes.streams);
   take_key(record, hashes.key);
@@ -187,9 +208,22 @@ void engine_index::admit(v1::Record& record, const record_hashes& hashes) {
 stream_head engine_index::head(const v1::EntityRef& ref) const { return head(hash_of(ref)); }
 
 stream_head engine_index::head(const short_hash& key) const {
+  std::unique_lock lock{mutex_};
+  for (;;) {
+    if (const auto found = streams_.find(key); found != streams_.end()) return found->second.head;
+    if (!rows_) return {};
+    const auto drops = drops_;
+    lock.unlock();
+    const auto stored = stored_head(key);
+    lock.lock();
+    // It may have changed meanwhile, and been dropped after that.
+    if (drops == drops_) return streams_.try_emplace(key, stream{stored, 0}).first->second.head;
+  }
+}
+
+std::size_t engine_index::streams_in_memory() const {
   const std::lock_guard lock{mutex_};
-  const auto found = streams_.find(key);
-  return found == streams_.end() ? stream_head{} : stream_head{found->second.version, found->second.index};
+  return streams_.size();
 }
 
 std::optional<known_key> engine_index::find_key(std::string_view user_id, std::string_view key) const {
@@ -225,13 +259,7 @@ std::uint64_t engine_index::end(std::uint32_t partition) const {
 
 result<engine_index::checkpoints> engine_index::load_rows(const database& db) {
   checkpoints c;
-  auto read = load_family(db, family::streams, "streams", 's', c.streams, [&](auto key, auto value) {
-    if (value.size() != 16) return false;
-    auto& s = streams_[hash_in(key)];
-    s.version = number_at(value, 0);
-    s.index = number_at(value, 8);
-    return true;
-  });
+  auto read = load_family(db, family::streams, "streams", 's', c.streams, nullptr);
   if (!read) return read.error();
   read = load_family(db, family::timers, "timers", 't', c.timers, [&](auto key, auto value) {
     v1::EntityRef entity;
@@ -282,7 +310,9 @@ result<void> engine_index::catch_up(const database& db, std::uint32_t partition,
 
 result<void> engine_index::load(const database& db) {
   const std::lock_guard lock{mutex_};
-  if (!streams_.empty()) bug("an index is loaded twice");
+  if (rows_ || !streams_.empty()) bug("an index is loaded twice");
+  rows_ = &db;
+  rows_in_memory_ = db.holds_in_memory(family::streams);
   auto from = load_rows(db);
   if (!from) return from.error();
   for (std::uint32_t p = 0; p != partition_count; ++p)
@@ -325,13 +355,28 @@ result<void> engine_index::flush(database& db) {
     const std::lock_guard lock{mutex_};
     std::move(full_.begin(), full_.end(), std::back_inserter(frozen_));
     full_.clear();
-    if (!changed_.empty()) frozen_.push_back(std::exchange(changed_, {}));
+    if (!changed_.empty()) frozen_.push_back(end_portion());
   }
   const auto durable = [&db](const auto& end) { return db.durable_end(end.first) >= end.second; };
   while (!frozen_.empty() && std::ranges::all_of(frozen_.front().upto, durable)) {
     if (auto written = write(db, frozen_.front()); !written) return written;
+    last_written_ = frozen_.front().number;
     frozen_.pop_front();
   }
+  return drop_streams(db);
+}
+
+/// Those that last changed in a portion whose rows are in a file, and those that were only read.
+result<void> engine_index::drop_streams(database& db) {
+  {
+    const std::lock_guard lock{mutex_};
+    if (!rows_ || streams_.size() <= drop_above_) return {};
+  }
+  if (auto filed = db.flush(family::streams); !filed) return filed;
+  const std::lock_guard lock{mutex_};
+  ++drops_;
+  boost::unordered::erase_if(streams_, [this](const auto& s) { return s.second.portion <= last_written_; });
+  drop_above_ = std::max(streams_max_, 2 * streams_.size());  // where most are new, not again at once
   return {};
 }
 

@@ -1,5 +1,6 @@
 #pragma once
-// What the engine itself looks up: where streams stand, idempotency keys, due deadlines. Derived from the log, in memory at once.
+// What the engine itself looks up: where streams stand, idempotency keys, due deadlines. Derived from the log. Keys and deadlines are in
+// memory at once; of the streams those that were asked for or written, for there may be years of them.
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
@@ -30,16 +31,24 @@ struct known_key {
 /// How long an idempotency key is kept, in record time.
 inline constexpr std::chrono::milliseconds key_lifetime = std::chrono::hours{24};
 
+/// How many streams are kept in memory before those that are on disk may be dropped: about 64 bytes each.
+inline constexpr std::size_t streams_kept = 2'000'000;
+
 /// Thread-safe. Holds every record that was handed to the journal, durable or not yet: after a failed write the node
 /// stops, so nothing in it is ever taken back.
 class engine_index {
  public:
+  engine_index() = default;
+  explicit engine_index(std::size_t streams_max) : streams_max_{streams_max} {}
+
   /// Applies the next record of its partition: heads, idempotency key (kept 24 h of record time), deadlines. A record
   /// out of order, or an event whose version doesn't follow its stream's head, is a bug and aborts.
   void apply(const v1::Record&);
   /// Gives a new record its index and each event its previous_index, and applies it.
   void admit(v1::Record&, const record_hashes&);
 
+  /// Where a stream stands. Of one that nobody asked for since the start a row is read, and kept: so ask before `admit`, which
+  /// would read it while others wait. A row that can't be read is a bug and aborts.
   stream_head head(const v1::EntityRef&) const;
   stream_head head(const short_hash& of_entity) const;
   std::optional<known_key> find_key(std::string_view user_id, std::string_view key) const;
@@ -55,24 +64,24 @@ class engine_index {
 
   std::uint64_t end(std::uint32_t partition) const;  ///< index of the last record applied
 
-  /// Loads what was flushed and catches up with the log; before the first command, on an empty index.
+  /// Loads what was flushed and catches up with the log; before the first command, on an empty index. The database outlives it.
   /// @error corrupted  a row can't be read, or the log ends before what was derived from it: it has lost synced records
-  /// Cost: about a second per million records that were not flushed.
+  /// Cost: about a second per million records that were not flushed; none for streams that were.
   result<void> load(const database&);
   /// Writes the rows that changed since the last flush, portion by portion, each with its checkpoints and per family in
   /// one batch; small ones, for the log waits while RocksDB takes one in. What the log doesn't hold durably yet waits
   /// for the next call, so that no row is ever ahead of the log. For one thread at a time; the index stays usable
-  /// meanwhile.
+  /// meanwhile. Where there are too many streams in memory, those that are on disk are dropped.
   result<void> flush(database&);
+  std::size_t streams_in_memory() const;
 
  private:
   using ends = std::array<std::uint64_t, partition_count>;
   using entity_ptr = std::shared_ptr<const v1::EntityRef>;
 
   struct stream {
-    std::uint64_t version = 0;
-    std::uint64_t index = 0;
-    std::int64_t deadline_ms = 0;
+    stream_head head;
+    std::uint64_t portion = 0;  ///< in which it changed last; 0: not since the start
   };
   struct remembered {
     known_key known;
@@ -88,6 +97,7 @@ class engine_index {
     by_hash<deadline_change> deadlines;
     std::vector<key_change> keys;
     std::map<std::uint32_t, std::uint64_t> upto;  ///< by partition, of those that changed
+    std::uint64_t number = 1;                     ///< 1, 2, 3 …
     bool empty() const { return upto.empty() && keys.empty(); }
     bool full() const { return std::max(heads.size(), keys.size()) >= 1024; }
   };
@@ -106,14 +116,24 @@ class engine_index {
   void remember(const short_hash&, const remembered&);
   void forget_old_keys();
   void end_record(const v1::Record&);
+  changes end_portion();
+  stream& stream_of(const short_hash&) const;
+  stream_head stored_head(const short_hash&) const;
+  result<void> drop_streams(database&);
 
   result<checkpoints> load_rows(const database&);
   result<void> catch_up(const database&, std::uint32_t partition, const checkpoints&);
   static result<void> write(database&, const changes&);
 
+  const std::size_t streams_max_ = streams_kept;
+  const database* rows_ = nullptr;  // none: nothing was loaded, and what is not in memory was never there
+  bool rows_in_memory_ = false;     // when it was loaded there were rows that had not reached a file
   mutable std::mutex mutex_;
-  by_hash<stream> streams_;
+  mutable by_hash<stream> streams_;  // what is not here is in a file
+  std::uint64_t drops_ = 0;          // how often streams were dropped
+  std::size_t drop_above_ = streams_max_;
   std::map<due_place, entity_ptr> deadlines_;
+  by_hash<std::int64_t> deadline_of_;
   by_hash<remembered> keys_;
   std::deque<std::pair<std::int64_t, short_hash>> keys_by_time_;
   std::int64_t latest_ms_ = 0;
@@ -121,7 +141,8 @@ class engine_index {
   changes changed_;
   std::deque<changes> full_;  // portions that grow no more
 
-  std::deque<changes> frozen_;  // the flushing thread's own: taken over, and not yet written
+  std::deque<changes> frozen_;     // the flushing thread's own: taken over, and not yet written
+  std::uint64_t last_written_ = 0; // the number of the last portion that was
 };
 
 }  // namespace usher::store

@@ -1,0 +1,18 @@
+#pragma once
+// Whole files: what is in them, as one hash, and that it is on the disk.
+
+#include <functional>
+#include <string>
+
+#include "events/vocabulary.hpp"
+
+namespace usher::store {
+
+/// SHA-256 of a file in hex. @param read  called with the number of bytes of each piece; may be empty
+/// @error io_failure  Cost: about a second for 500 MB.
+result<std::string> sha256_of_file(const std::string& path, const std::function<void(std::uint64_t)>& read = {});
+
+/// Makes a file's content, or a directory's entries, durable. @error io_failure
+result<void> sync_path(const std::string& path);
+
+}  // namespace usher::store
