@@ -10,6 +10,9 @@ namespace usher::actors {
 /// A decision whose events are already in the log's envelope (stream and version are the shell's to fill in).
 using entity_decision = decision<v1::StreamEvent>;
 
+/// Of the states in snapshots; to be raised when one of them changes its meaning. One of another schema is not read.
+inline constexpr std::uint32_t snapshot_schema = 2;
+
 /// The state of one entity with its rules.
 class entity {
  public:

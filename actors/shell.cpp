@@ -5,12 +5,11 @@
 #include "actors/process.hpp"
 #include "actors/registry.hpp"
 #include "events/upcast.hpp"
+#include "store/snapshots.hpp"
 #include "store/stream.hpp"
 
 namespace usher::actors {
 namespace {
-
-constexpr std::uint32_t snapshot_schema = 2;  // of the states; to be raised when one of them changes its meaning
 
 void tell(const request_ptr& to, answer a) {
   if (to && to->reply) to->reply(std::move(a));
@@ -86,13 +85,16 @@ void shell::wake() {
   const auto head = around_.index.head(key_);
   if (head.version == 0) return;
   std::uint64_t since = 0;
-  auto stored = around_.db.get(store::family::snapshots, key_of(ref_));
-  if (!stored) return around_.bug(stored.error().detail);
-  if (v1::Snapshot snapshot; *stored && snapshot.ParseFromString(**stored) && snapshot.schema() == snapshot_schema) {
-    state_->restore(snapshot);
-    version_ = snapshot_version_ = snapshot.version();
-    snapshot_bytes_ = (*stored)->size();
-    since = snapshot.index();
+  if (head.version >= around_.snapshot_every) {  // before that there is none, and most entities never come so far
+    auto stored = store::last_snapshot(around_.db, ref_, head.index);
+    if (!stored) return around_.bug(stored.error().detail);
+    if (*stored && (*stored)->snapshot.schema() == snapshot_schema) {
+      const auto& snapshot = (*stored)->snapshot;
+      state_->restore(snapshot);
+      version_ = snapshot_version_ = snapshot.version();
+      snapshot_bytes_ = (*stored)->bytes;
+      since = snapshot.index();
+    }
   }
   auto records = store::read_stream(around_.db, ref_, head.index, since);
   if (!records && records.error().code == errc::wrong_format) return stand_still(records.error().detail);
@@ -376,8 +378,7 @@ void shell::hand_over(draft written, audience tells) {
     if (!who->changed_show.empty()) around.show_changed(who->changed_show);
     for (auto& snapshot : who->snapshots) {
       snapshot.set_index(at->index);
-      auto stored = around.db.put_derived(store::family::snapshots, {{key_of(snapshot.stream()), snapshot.SerializeAsString()}});
-      if (!stored) around.bug(stored.error().detail);
+      if (auto stored = store::put_snapshot(around.db, snapshot); !stored) around.bug(stored.error().detail);
     }
     tell(*who, at);
   };

@@ -7,6 +7,7 @@
 #include "events/json.hpp"
 #include "http/engine.hpp"
 #include "http/problem.hpp"
+#include "store/moment.hpp"
 
 namespace usher::http {
 
@@ -24,6 +25,7 @@ void add_payment_routes(rows&, engine&);
 void add_node_routes(rows&, engine&);
 void add_operation_routes(rows&, engine&);
 void add_evidence_routes(rows&, engine&);
+void add_audit_routes(rows&, engine&);
 
 using reply = asio::awaitable<response>;
 
@@ -105,6 +107,9 @@ T value_of(result<T> r) {
 }
 
 std::chrono::milliseconds wait_of(const engine&, const request_context&);
+
+/// A parameter as a moment (store/moment.hpp) of a group's partition, now where it isn't there. Throws refusal (INVALID_REQUEST).
+store::moment moment_of(const request_context&, std::string_view parameter, std::string_view group);
 
 /// A ticket of the queue, and the device that its token is for.
 struct held_ticket {

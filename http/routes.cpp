@@ -14,6 +14,7 @@ std::vector<route> make_routes(engine& e) {
   add_reservation_routes(table, e);
   add_money_routes(table, e);
   add_payment_routes(table, e);
+  add_audit_routes(table, e);
   add_operation_routes(table, e);
   add_evidence_routes(table, e);
   add_node_routes(table, e);

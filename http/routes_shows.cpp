@@ -172,28 +172,14 @@ std::string list_body(const request_context& ctx, const projections::show_seats&
   return out;
 }
 
-/// `?asOf=`: a time (RFC 3339), a Log-Position of the show's, or a version that this path answered. Throws refusal.
-projections::moment moment_of(std::string_view text, const std::string& show_id) {
-  projections::moment out;
-  std::uint64_t version = 0;
-  const auto* end = text.data() + text.size();
-  if (const auto time = from_rfc3339(std::string{text})) {
-    out.at_ms = to_ms(*time);
-  } else if (const auto at = position_from_token(text); at && at->partition == partition_of(show_id)) {
-    out.index = at->index;
-  } else if (const auto [stopped, error] = std::from_chars(text.data(), end, version); error == std::errc{} && stopped == end) {
-    out.index = version;
-  } else {
-    throw refuse_field(v1::INVALID_REQUEST, "asOf", "It has to be a time like 2026-05-31T10:00:03.250Z, or a version or Log-Position of this show.");
-  }
-  return out;
+asio::awaitable<result<std::optional<projections::seats_then>>> fold(const engine& e, std::string show_id, store::moment until) {
+  const auto head = e.index.head(show_ref(show_id));
+  const auto upto = store::index_at(e.log, partition_of(show_id), until);
+  if (!upto) co_return upto.error();
+  co_return projections::seats_as_of(e.log, e.views.views().seat_map, head, show_id, *upto);
 }
 
-asio::awaitable<result<std::optional<projections::seats_then>>> fold(const engine& e, std::string show_id, projections::moment until) {
-  co_return projections::seats_as_of(e.log, show_id, until);
-}
-
-asio::awaitable<projections::seats_then> seats_then(engine& e, std::string show_id, projections::moment until) {
+asio::awaitable<projections::seats_then> seats_then(engine& e, std::string show_id, store::moment until) {
   auto work = fold(e, std::move(show_id), until);
   auto folded = co_await beside(e, std::move(work));
   auto then = value_of(std::move(folded));
@@ -203,7 +189,8 @@ asio::awaitable<projections::seats_then> seats_then(engine& e, std::string show_
 
 reply show_seats_then(engine& e, request_context& ctx, std::string_view format) {
   const std::string show_id{ctx.path_param("id")};
-  const auto until = moment_of(*ctx.query_param("asOf"), show_id);
+  const auto until = moment_of(ctx, "asOf", show_id);
+  co_await up_to_date(e, ctx, show_ref(show_id));
   const auto then = co_await seats_then(e, show_id, until);
   co_return json_response(200, format == "bitset" ? bitset_body(*then.seats) : list_body(ctx, *then.seats, *then.plan));
 }

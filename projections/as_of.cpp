@@ -1,26 +1,76 @@
 #include "projections/as_of.hpp"
 
 #include <algorithm>
+#include <stdexcept>
 
-#include "projections/shows.hpp"
+#include "events/fold.hpp"
+#include "store/stream.hpp"
 
 namespace usher::projections {
+namespace {
 
-result<std::optional<seats_then>> seats_as_of(const store::database& log, const std::string& show_id, moment until) {
-  seat_map seats;
-  shows plans{seats};
-  const auto concerns = [&show_id](const v1::StreamEvent& e) { return e.stream().group() == show_id; };
-  auto scanned = log.scan(partition_of(show_id), 1, [&](const store::record_ptr& record, std::string_view) {
-    if (record->index() > until.index || record->at_ms() > until.at_ms) return false;
-    if (!std::any_of(record->events().begin(), record->events().end(), concerns)) return true;
-    seats.apply(*record);
-    plans.apply(*record);
+/// The show's own records up to a moment, the first of which opened it.
+struct plans {
+  std::uint64_t opened_index = 0;                 ///< 0: it was not there yet
+  std::shared_ptr<v1::ShowPlan> as_opened = std::make_shared<v1::ShowPlan>();
+  std::shared_ptr<v1::ShowPlan> then = std::make_shared<v1::ShowPlan>();
+};
+
+void fold(plans& into, const v1::Record& record, const v1::ShowEvent& event) {
+  switch (event.kind_case()) {
+    case v1::ShowEvent::kOpened:
+      into.opened_index = record.index();
+      *into.as_opened = *into.then = event.opened().plan();
+      return;
+    case v1::ShowEvent::kChanged: return usher::fold(*into.then, event.changed().change());
+    case v1::ShowEvent::KIND_NOT_SET: return;
+  }
+}
+
+result<plans> plans_of(const store::database& db, const store::stream_head& head, const v1::EntityRef& show, std::uint64_t upto_index) {
+  const auto records = store::read_stream(db, show, head.index, 0, upto_index);
+  if (!records) return records.error();
+  plans out;
+  for (const auto& record : *records)
+    for (const auto& e : record->events())
+      if (store::same_entity(e.stream(), show)) fold(out, *record, e.show());
+  return out;
+}
+
+/// Applies what the records behind `after`, up to `upto`, did to one show.
+result<void> apply_between(seat_map& seats, const store::database& db, const v1::EntityRef& show, std::uint64_t after, std::uint64_t upto) {
+  if (after >= upto) return {};
+  return store::visit_records(db, show, after + 1, [&](const v1::Record& record) {
+    if (record.index() > upto) return false;
+    const auto concerns = [&show](const v1::StreamEvent& e) { return e.stream().group() == show.group(); };
+    if (std::ranges::any_of(record.events(), concerns)) seats.apply(record);
     return true;
   });
-  if (!scanned) return scanned.error();
-  auto then = seats.find(show_id);
-  if (!then) return std::optional<seats_then>{};
-  return std::optional{seats_then{std::move(then), plans.plan(show_id)}};
+}
+
+}  // namespace
+
+result<std::optional<seats_then>> seats_as_of(const store::database& db, const seat_map& now, const store::stream_head& head,
+                                              const std::string& show_id, std::uint64_t upto_index) {
+  const auto show = show_ref(show_id);
+  // Asked first: what becomes known meanwhile does no harm.
+  const auto known = now.known_upto(partition_of(show_id));
+  const auto plan = plans_of(db, head, show, upto_index);
+  if (!plan) return plan.error();
+  if (plan->opened_index == 0) return std::optional<seats_then>{};
+  const auto checkpoint = now.last_checkpoint(show_id, upto_index);
+  if (!checkpoint) return checkpoint.error();
+  seat_map seats;
+  auto after = plan->opened_index - 1;
+  if (*checkpoint) {
+    seats.restore(show_id, *plan->as_opened, **checkpoint);
+    after = (*checkpoint)->index;
+  }
+  const auto next_multiple = (after / seat_map::checkpoint_every + 1) * seat_map::checkpoint_every;
+  auto folded = apply_between(seats, db, show, after, std::min(upto_index, next_multiple));
+  if (folded) folded = apply_between(seats, db, show, std::max(next_multiple, known), upto_index);
+  if (!folded) return folded.error();
+  return std::optional{seats_then{seats.find(show_id), plan->then}};
 }
 
 }  // namespace usher::projections

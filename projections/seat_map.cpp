@@ -1,7 +1,10 @@
 #include "projections/seat_map.hpp"
 
+#include <charconv>
+
 #include "events/base64.hpp"
 #include "projections/bytes.hpp"
+#include "projections/table.hpp"
 
 namespace usher::projections {
 
@@ -40,6 +43,17 @@ void move_places(place_counts& counts, v1::SeatPhase from, v1::SeatPhase to, std
 void add_capacity(place_counts& counts, std::uint64_t n) {
   counts.capacity += n;
   counts.available += n;
+}
+
+constexpr std::size_t index_digits = 16;
+
+/// `h/<show>/<index>`, in the order of the indices.
+std::string checkpoint_key(const std::string& show_id, std::uint64_t index) { return "h/" + show_id + '/' + in_order(index); }
+
+std::uint64_t index_in(std::string_view checkpoint_key) {
+  std::uint64_t out = 0;
+  std::from_chars(checkpoint_key.data() + checkpoint_key.size() - index_digits, checkpoint_key.data() + checkpoint_key.size(), out, 16);
+  return out;
 }
 
 }  // namespace
@@ -217,17 +231,29 @@ struct seat_map::entry {
 };
 
 result<void> seat_map::load(const store::database& db) {
-  // Plans ("p/") sort before states ("s/"), which need them.
-  return each_row(db, name(), "", [this](std::string_view key, std::string_view value) {
-    load_row(key, value);
-    return true;
-  });
+  {
+    const std::unique_lock lock(mutex_);
+    db_ = &db;
+  }
+  // States need the plans. Checkpoints ("h/") stay on disk.
+  for (const std::string_view kind : {"p/", "s/"}) {
+    auto loaded = each_row(db, name(), kind, [this](std::string_view key, std::string_view value) {
+      load_row(key, value);
+      return true;
+    });
+    if (!loaded) return loaded;
+  }
+  return {};
 }
 
 void seat_map::load_row(std::string_view key, std::string_view value) {
   const std::string show_id(key.substr(2));
   const std::unique_lock lock(mutex_);
-  if (key.starts_with("s/")) return require(show_id).from_row(value);
+  if (key.starts_with("s/")) {
+    auto& show = require(show_id);
+    show.from_row(value);
+    return saw(show.partition, show.version);
+  }
   v1::ShowPlan plan;
   if (!plan.ParseFromArray(value.data(), static_cast<int>(value.size()))) throw std::runtime_error("a plan cannot be parsed");
   shows_[show_id] = std::make_shared<entry>(show_id, plan);
@@ -252,6 +278,7 @@ void seat_map::apply(const v1::Record& record) {
   std::map<std::string, entry*> touched;
   for (const auto& event : record.events()) {
     const auto& show_id = event.stream().group();
+    if ((event.has_seat() || event.has_stock()) && !touched.contains(show_id)) keep_checkpoint(show_id, require(show_id), record.index());
     if (event.has_show() && event.show().has_opened()) {
       open(record, show_id, event.show().opened().plan());
     } else if (event.has_seat()) {
@@ -267,14 +294,64 @@ void seat_map::apply(const v1::Record& record) {
     show->changed_by(record);
     changed_.insert(show_id);
   }
+  saw(record.partition(), record.index());
+}
+
+/// Keeps the show as it is before the first change behind a multiple of checkpoint_every.
+void seat_map::keep_checkpoint(const std::string& show_id, const entry& show, std::uint64_t before_index) {
+  const auto index = (before_index - 1) / checkpoint_every * checkpoint_every;
+  if (show.version <= index) checkpoints_[checkpoint_key(show_id, index)] = show.to_row();
+}
+
+result<std::optional<seat_map::checkpoint>> seat_map::last_checkpoint(const std::string& show_id, std::uint64_t upto_index) const {
+  const auto last = checkpoint_key(show_id, upto_index);
+  const auto prefix = last.substr(0, last.size() - index_digits);
+  std::optional<checkpoint> out;
+  const store::database* db = nullptr;
+  {
+    // What is not in the rows yet stays here until it is, and is later than they are.
+    const std::shared_lock lock(mutex_);
+    db = db_;
+    for (const auto* rows : {&writing_checkpoints_, &checkpoints_}) {
+      const auto behind = rows->upper_bound(last);
+      if (behind == rows->begin() || !std::prev(behind)->first.starts_with(prefix)) continue;
+      out = checkpoint{index_in(std::prev(behind)->first), std::prev(behind)->second};
+    }
+  }
+  if (out || !db) return out;
+  const auto own = std::string{name()} + '/';
+  auto row = db->last_of(store::family::views, own + prefix, own + last);
+  if (!row) return row.error();
+  if (*row) out = checkpoint{index_in((*row)->first), std::move((*row)->second)};
+  return out;
+}
+
+std::uint64_t seat_map::known_upto(std::uint32_t partition) const {
+  const std::shared_lock lock(mutex_);
+  return known_.at(partition);
+}
+
+void seat_map::restore(const std::string& show_id, const v1::ShowPlan& as_opened, const checkpoint& then) {
+  auto made = std::make_shared<entry>(show_id, as_opened);
+  made->from_row(then.row);
+  const std::unique_lock lock(mutex_);
+  shows_[show_id] = std::move(made);
 }
 
 void seat_map::collect(row_writer& out) {
-  const std::shared_lock lock(mutex_);
+  const std::unique_lock lock(mutex_);
   for (const auto& id : fresh_plans_) out.put("p/" + id, shows_.at(id)->plan->SerializeAsString());
   for (const auto& id : changed_) out.put("s/" + id, shows_.at(id)->to_row());
+  for (const auto& [key, row] : checkpoints_) out.put(key, row);
+  writing_checkpoints_.merge(checkpoints_);
+  checkpoints_.clear();
   fresh_plans_.clear();
   changed_.clear();
+}
+
+void seat_map::written() {
+  const std::unique_lock lock(mutex_);
+  writing_checkpoints_.clear();
 }
 
 void seat_map::clear() {
@@ -282,6 +359,9 @@ void seat_map::clear() {
   shows_.clear();
   fresh_plans_.clear();
   changed_.clear();
+  known_ = {};
+  checkpoints_.clear();
+  writing_checkpoints_.clear();
 }
 
 std::shared_ptr<const show_seats> seat_map::find(std::string_view show_id) const {

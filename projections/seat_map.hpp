@@ -1,6 +1,8 @@
 #pragma once
 // Which seats and places of a show are free, held, sold or blocked, and what changed lately.
 
+#include <algorithm>
+#include <array>
 #include <deque>
 #include <functional>
 #include <map>
@@ -91,11 +93,27 @@ struct show_totals {
 class seat_map final : public projection {
  public:
   [[nodiscard]] std::string_view name() const override { return "seat_map"; }
-  [[nodiscard]] std::uint32_t version() const override { return 1; }
+  [[nodiscard]] std::uint32_t version() const override { return 2; }
   [[nodiscard]] result<void> load(const store::database&) override;
   void apply(const v1::Record&) override;
   void collect(row_writer&) override;
+  void written() override;
   void clear() override;
+
+  /// How many records of a partition have to be folded at most to have a show as it was at any moment.
+  static constexpr std::uint64_t checkpoint_every = 4096;
+  /// A show as it was when the record `index` was in, a multiple of checkpoint_every. There is one before each first change behind
+  /// such a multiple: until the next multiple nothing else has changed, unless there is a later checkpoint.
+  struct checkpoint {
+    std::uint64_t index = 0;
+    std::string row;
+  };
+  /// The last checkpoint of a show up to a record of its partition. @return nullopt where there is none
+  [[nodiscard]] result<std::optional<checkpoint>> last_checkpoint(const std::string& show_id, std::uint64_t upto_index) const;
+  /// All changes up to this record of a partition are known here, and so all checkpoints before it. Later ones may be.
+  [[nodiscard]] std::uint64_t known_upto(std::uint32_t partition) const;
+  /// Takes in a show as it was. Throws std::runtime_error where the checkpoint doesn't fit the plan.
+  void restore(const std::string& show_id, const v1::ShowPlan& as_opened, const checkpoint&);
 
   /// @return nullptr where there is no such show. Cost: a pointer copy where nothing changed since the last call, else
   /// a copy of the bits.
@@ -112,11 +130,18 @@ class seat_map final : public projection {
   entry& require(const std::string& show_id);
   void open(const v1::Record&, const std::string& show_id, const v1::ShowPlan&);
   void load_row(std::string_view key, std::string_view value);
+  void keep_checkpoint(const std::string& show_id, const entry&, std::uint64_t before_index);
+  void saw(std::uint32_t partition, std::uint64_t index) { known_[partition] = std::max(known_[partition], index); }
 
   mutable std::shared_mutex mutex_;
   std::map<std::string, std::shared_ptr<entry>, std::less<>> shows_;
   std::unordered_set<std::string> fresh_plans_;
   std::unordered_set<std::string> changed_;
+  std::array<std::uint64_t, partition_count> known_{};  // the last record of each partition that was seen here
+  const store::database* db_ = nullptr;
+  using row_map = std::map<std::string, std::string, std::less<>>;
+  row_map checkpoints_;          // since the last collect
+  row_map writing_checkpoints_;  // collected, perhaps not in the database yet
 };
 
 }  // namespace usher::projections

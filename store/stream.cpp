@@ -1,6 +1,7 @@
 #include "store/stream.hpp"
 
 #include <algorithm>
+#include <optional>
 
 #include "events/upcast.hpp"
 
@@ -11,7 +12,7 @@ bool same_entity(const v1::EntityRef& a, const v1::EntityRef& b) {
 }
 
 result<std::vector<record_ptr>> read_stream(const database& db, const v1::EntityRef& stream, std::uint64_t last,
-                                            std::uint64_t since) {
+                                            std::uint64_t since, std::uint64_t upto) {
   std::vector<record_ptr> records;
   const auto partition = partition_of(stream.group());
   while (last > since) {
@@ -25,15 +26,67 @@ result<std::vector<record_ptr>> read_stream(const database& db, const v1::Entity
     const auto first = std::find_if(events.begin(), events.end(),
                                     [&](const v1::StreamEvent& e) { return same_entity(e.stream(), stream); });
     if (first == events.end()) return broken("does not touch the stream");
-    for (const auto& e : events)
-      if (const auto why = same_entity(e.stream(), stream) ? unreadable(e) : std::nullopt)
-        return failure{errc::wrong_format, key_of(stream) + " stands still: event " + std::to_string(e.version()) + " of it, in record " +
-                                               std::to_string(partition) + "/" + std::to_string(last) + ", can't be read: " + *why};
-    records.push_back(*record);
+    if (last <= upto) {
+      for (const auto& e : events)
+        if (const auto why = same_entity(e.stream(), stream) ? unreadable(e) : std::nullopt)
+          return failure{errc::wrong_format, key_of(stream) + " stands still: event " + std::to_string(e.version()) + " of it, in record " +
+                                                 std::to_string(partition) + "/" + std::to_string(last) + ", can't be read: " + *why};
+      records.push_back(*record);
+    }
     last = first->previous_index();
   }
   std::reverse(records.begin(), records.end());
   return records;
+}
+
+result<void> visit_records(const database& db, const v1::EntityRef& stream, std::uint64_t from,
+                           const std::function<bool(const v1::Record&)>& visit) {
+  const auto partition = partition_of(stream.group());
+  v1::Record record;
+  std::optional<failure> broken;
+  auto scanned = db.scan_stored(partition, from, [&](std::uint64_t index, std::string_view stored) {
+    // Texts stand in a message as they are, so that a record without these bytes is none of the stream's.
+    if (stored.find(stream.name().empty() ? stream.group() : stream.name()) == std::string_view::npos) return true;
+    if (record.ParseFromArray(stored.data(), static_cast<int>(stored.size()))) return visit(record);
+    broken = failure{errc::corrupted, "record " + std::to_string(index) + " of partition " + std::to_string(partition) + " can't be decoded"};
+    return false;
+  });
+  if (broken) return *broken;
+  return scanned;
+}
+
+namespace {
+
+/// How many records can be passed in the time of one point look-up.
+constexpr std::uint64_t records_a_look_up = 6;
+
+bool scan_is_cheaper(const stretch& s) {
+  const auto records = std::min(s.upto, s.last) - s.after;
+  const auto passed = s.wanted < s.events ? records / s.events * s.wanted : records;
+  return passed <= s.events * records_a_look_up;
+}
+
+/// @return false where `visit` has had enough
+bool visit_own(const v1::Record& record, const v1::EntityRef& stream,
+               const std::function<bool(const v1::Record&, const v1::StreamEvent&)>& visit) {
+  return std::ranges::all_of(record.events(), [&](const v1::StreamEvent& e) { return !same_entity(e.stream(), stream) || visit(record, e); });
+}
+
+}  // namespace
+
+result<void> visit_stream(const database& db, const v1::EntityRef& stream, const stretch& s,
+                          const std::function<bool(const v1::Record&, const v1::StreamEvent&)>& visit) {
+  if (std::min(s.upto, s.last) <= s.after) return {};
+  if (scan_is_cheaper(s)) {
+    return visit_records(db, stream, s.after + 1, [&](const v1::Record& record) {
+      return record.index() <= std::min(s.upto, s.last) && visit_own(record, stream, visit);
+    });
+  }
+  auto records = read_stream(db, stream, s.last, s.after, s.upto);
+  if (!records) return records.error();
+  for (const auto& record : *records)
+    if (!visit_own(*record, stream, visit)) break;
+  return {};
 }
 
 }  // namespace usher::store

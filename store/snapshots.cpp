@@ -1,0 +1,74 @@
+// Rows of family::snapshots, numbers big endian:   key_of(entity) 0x00 index version   Snapshot (Protobuf)
+
+#include "store/snapshots.hpp"
+
+#include "store/stream.hpp"
+
+namespace usher::store {
+namespace {
+
+constexpr std::size_t number_bytes = 8;
+
+void put_number(std::string& out, std::uint64_t number) {
+  for (int shift = 56; shift >= 0; shift -= 8) out += static_cast<char>(number >> shift);
+}
+
+std::uint64_t number_at(std::string_view bytes) {
+  std::uint64_t out = 0;
+  for (const char c : bytes.substr(0, number_bytes)) out = (out << 8) | static_cast<unsigned char>(c);
+  return out;
+}
+
+std::string prefix_of(const v1::EntityRef& ref) { return key_of(ref) + '\0'; }
+
+std::string key_at(const v1::EntityRef& ref, std::uint64_t index, std::uint64_t version) {
+  auto out = prefix_of(ref);
+  put_number(out, index);
+  put_number(out, version);
+  return out;
+}
+
+}  // namespace
+
+result<void> put_snapshot(database& db, const v1::Snapshot& snapshot) {
+  return db.put_derived(family::snapshots, {{key_at(snapshot.stream(), snapshot.index(), snapshot.version()), snapshot.SerializeAsString()}});
+}
+
+result<std::optional<stored_snapshot>> last_snapshot(const database& db, const v1::EntityRef& ref, std::uint64_t upto_index) {
+  const auto row = db.last_of(family::snapshots, prefix_of(ref), key_at(ref, upto_index, ~std::uint64_t{0}));
+  if (!row) return row.error();
+  std::optional<stored_snapshot> out;
+  if (!*row) return out;
+  out.emplace();
+  out->bytes = (*row)->second.size();
+  if (!out->snapshot.ParseFromString((*row)->second) || !same_entity(out->snapshot.stream(), ref)) out.reset();
+  return out;
+}
+
+result<std::optional<stream_head>> snapshot_behind(const database& db, const v1::EntityRef& ref, std::uint64_t index) {
+  std::optional<stream_head> out;
+  if (index == ~std::uint64_t{0}) return out;
+  const auto prefix = prefix_of(ref);
+  const auto read = db.each(family::snapshots, prefix, key_at(ref, index + 1, 0), [&](std::string_view key, std::string_view) {
+    const auto numbers = key.substr(prefix.size());
+    if (numbers.size() == 2 * number_bytes) out = stream_head{number_at(numbers.substr(number_bytes)), number_at(numbers)};
+    return false;
+  });
+  if (!read) return read.error();
+  return out;
+}
+
+result<stream_head> snapshot_before(const database& db, const v1::EntityRef& ref, std::uint64_t version, std::uint64_t end_index) {
+  stream_head best;
+  auto end = end_index;  // no snapshot behind it is early enough
+  while (best.index < end) {
+    const auto middle = best.index + (end - best.index) / 2;
+    const auto next = snapshot_behind(db, ref, middle);
+    if (!next) return next.error();
+    if (*next && (*next)->version < version) best = **next;
+    else end = middle;
+  }
+  return best;
+}
+
+}  // namespace usher::store
