@@ -172,15 +172,16 @@ std::string list_body(const request_context& ctx, const projections::show_seats&
   return out;
 }
 
-asio::awaitable<result<std::optional<projections::seats_then>>> fold(const engine& e, std::string show_id, store::moment until) {
-  const auto head = e.index.head(show_ref(show_id));
+asio::awaitable<result<std::optional<projections::seats_then>>> fold(const engine& e, store::stream_head head, std::string show_id, store::moment until) {
   const auto upto = store::index_at(e.log, partition_of(show_id), until);
   if (!upto) co_return upto.error();
   co_return projections::seats_as_of(e.log, e.views.views().seat_map, head, show_id, *upto);
 }
 
-asio::awaitable<projections::seats_then> seats_then(engine& e, std::string show_id, store::moment until) {
-  auto work = fold(e, std::move(show_id), until);
+asio::awaitable<projections::seats_then> seats_then(engine& e, const request_context& ctx, std::string show_id, store::moment until) {
+  const auto head = e.index.head(show_ref(show_id));
+  co_await up_to_date(e, ctx, show_ref(show_id));  // and so on disk
+  auto work = fold(e, head, std::move(show_id), until);
   auto folded = co_await beside(e, std::move(work));
   auto then = value_of(std::move(folded));
   if (!then) throw refuse(v1::NOT_FOUND, "There was no such show then.");
@@ -190,8 +191,7 @@ asio::awaitable<projections::seats_then> seats_then(engine& e, std::string show_
 reply show_seats_then(engine& e, request_context& ctx, std::string_view format) {
   const std::string show_id{ctx.path_param("id")};
   const auto until = moment_of(ctx, "asOf", show_id);
-  co_await up_to_date(e, ctx, show_ref(show_id));
-  const auto then = co_await seats_then(e, show_id, until);
+  const auto then = co_await seats_then(e, ctx, show_id, until);
   co_return json_response(200, format == "bitset" ? bitset_body(*then.seats) : list_body(ctx, *then.seats, *then.plan));
 }
 
