@@ -11,6 +11,7 @@
 #include "cli_common.hpp"
 #include "cli_draw.hpp"
 #include "cli_log.hpp"
+#include "cli_projection.hpp"
 #include "cli_stats.hpp"
 #include "cli_verify.hpp"
 #include "cli_queue.hpp"
@@ -99,6 +100,7 @@ int main(int argc, char** argv) {
   usher::cli::add_rehearse(app, code);
   usher::cli::add_bench(app, code);
   usher::cli::add_log(app, code);
+  usher::cli::add_projection(app, code);
   usher::cli::add_stats(app, code);
   usher::cli::add_verify(app, code);
   usher::cli::add_user(app, code);

@@ -20,6 +20,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <future>
+#include <map>
 #include <mutex>
 #include <thread>
 
@@ -34,6 +35,7 @@
 #include "http/erasure.hpp"
 #include "http/feeds.hpp"
 #include "http/metrics.hpp"
+#include "http/rebuilds.hpp"
 #include "http/sandbox_provider.hpp"
 #include "http/secret.hpp"
 #include "http/server.hpp"
@@ -195,6 +197,7 @@ struct node::impl {
   void make_http();
   void watch();
   [[nodiscard]] std::function<void()> watch_audit();
+  [[nodiscard]] std::function<void()> watch_views();
   std::uint64_t durable() const;
   result<void> listen();
   void tell_sandbox_where();
@@ -319,6 +322,7 @@ void node::impl::make_http() {
   engine->vouch = [this](log_position at) { return vouching->vouch(at); };
   engine->notary_fault = [this] { return vouching->fault(); };
   runner.on_applied([this](const v1::Record& r) { feeds->applied(r); });
+  runner.on_healed([this] { feeds->start_over(); });
   server = std::make_unique<http::server>(
       *io, server_settings_of(config),
       http::server_parts{.routes = *routes, .tokens = *access, .clock = clock, .metrics = *metrics, .sockets = feeds.get()});
@@ -338,7 +342,7 @@ void node::impl::watch() {
   auto* compared = gauge("usher_queue_estimates", "Waits that were compared with what was told on joining.");
   auto* checkpoints = gauge("usher_checkpoints", "Signed checkpoints of the log.");
   auto* refused = gauge("usher_checkpoints_refused", "1 where none is signed any more: the log is not what was signed, or the disk fails. Ideal is 0.");
-  engine->metrics_text = [=, this, look_at_audit = watch_audit()] {
+  engine->metrics_text = [=, this, look_at_audit = watch_audit(), look_at_views = watch_views()] {
     checkpoints->Set(static_cast<double>(vouching->last_number()));
     refused->Set(vouching->fault().empty() ? 0 : 1);
     awake->Set(static_cast<double>(entities->awake()));
@@ -352,6 +356,7 @@ void node::impl::watch() {
     within_p90->Set(score.within_p90());
     compared->Set(static_cast<double>(score.samples()));
     look_at_audit();
+    look_at_views();
     return metrics->exposition();
   };
 }
@@ -383,6 +388,32 @@ std::function<void()> node::impl::watch_audit() {
   };
 }
 
+/// Each read model by itself.
+std::function<void()> node::impl::watch_views() {
+  struct gauges { prometheus::Gauge *lag_records, *lag_ms, *parked, *progress; };
+  const auto family = [this](const char* name, const char* help) {
+    return &prometheus::BuildGauge().Name(name).Help(help).Register(metrics->registry());
+  };
+  auto* lag_records = family("usher_projection_lag_records", "Records on disk that the read model has not taken in.");
+  auto* lag_ms = family("usher_projection_lag_milliseconds", "Age of the oldest of them; 0: there is none.");
+  auto* parked = family("usher_projection_parked", "1 where the read model met an event that it can't fold, and stands.");
+  auto* progress = family("usher_projection_rebuild_progress", "How far the read model is built again, 0 to 1; 1 where it is not being built.");
+  std::map<std::string, gauges> by_name;
+  for (const auto& name : runner.names()) {
+    const std::map<std::string, std::string> labels{{"projection", name}};
+    by_name[name] = {&lag_records->Add(labels), &lag_ms->Add(labels), &parked->Add(labels), &progress->Add(labels)};
+  }
+  return [this, by_name = std::move(by_name)] {
+    for (const auto& p : runner.status(clock.now())) {
+      const auto& of = by_name.at(p.name);
+      of.lag_records->Set(static_cast<double>(p.lag.records));
+      of.lag_ms->Set(static_cast<double>(p.lag.ms));
+      of.parked->Set(p.failed_on ? 1 : 0);
+      of.progress->Set(p.building ? p.building->progress() : 1);
+    }
+  };
+}
+
 /// Records on disk.
 std::uint64_t node::impl::durable() const {
   std::uint64_t sum = 0;
@@ -395,6 +426,7 @@ result<void> node::impl::listen() {
   if (!listening) return listening.error();
   port = *listening;
   tell_sandbox_where();
+  if (auto resumed = http::resume_rebuilds(*engine); !resumed) return resumed;
   reactor = cluster::spawn_reactor(*system, index, clock, *router);
   supply_watcher = cluster::spawn_supply_watch(*system, clock, *supply);
   housekeeper = std::thread{[this] { keep_house(); }};

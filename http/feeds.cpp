@@ -120,6 +120,11 @@ void feeds::applied(const v1::Record& record) {
   }
 }
 
+void feeds::start_over() {
+  const std::lock_guard lock(impl_->mutex);
+  for (const auto& [id, one] : impl_->sessions) impl_->overflowed.insert(id);
+}
+
 void feeds::tick() { impl_->tick(); }
 
 void feeds::impl::note(channel_kind of, const std::string& topic_id) {

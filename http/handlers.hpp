@@ -26,6 +26,7 @@ void add_node_routes(rows&, engine&);
 void add_operation_routes(rows&, engine&);
 void add_evidence_routes(rows&, engine&);
 void add_audit_routes(rows&, engine&);
+void add_projection_routes(rows&, engine&);
 
 using reply = asio::awaitable<response>;
 

@@ -17,6 +17,7 @@ std::vector<route> make_routes(engine& e) {
   add_audit_routes(table, e);
   add_operation_routes(table, e);
   add_evidence_routes(table, e);
+  add_projection_routes(table, e);
   add_node_routes(table, e);
   return table;
 }

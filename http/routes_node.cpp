@@ -2,6 +2,7 @@
 
 #include "http/handlers.hpp"
 #include "http/openapi.hpp"
+#include "http/rebuilds.hpp"
 
 namespace usher::http {
 namespace {
@@ -18,14 +19,16 @@ reply health(request_context&) { co_return json_response(200, R"({"status":"ok"}
 
 reply ready(engine& e, request_context&) {
   const auto health = e.views.health();
+  const auto all = projections_of(e);
   const bool ready = health.healthy && !e.stopping && !e.views_stand;
   std::string out;
   json_writer json{out};
   json.begin_object().member("status", ready ? "ready" : e.stopping ? "stopping" : "degraded")
       .member("appliedRecords", e.views.applied_total()).key("projections").begin_array();
-  for (const auto& p : health.projections) {
-    json.begin_object().member("name", p.name).member("parked", p.parked);
-    if (p.parked) json.member("error", p.error);
+  for (const auto& p : all) {
+    json.begin_object().member("name", p.name).member("parked", p.failed_on.has_value());
+    json.member("lagRecords", p.lag.records).member("lagMs", p.lag.ms);
+    if (p.failed_on) json.member("error", p.failed_on->text());
     json.end_object();
   }
   json.end_array();

@@ -63,8 +63,8 @@ void count(funnel& show, const v1::ReservationEvent& event) {
 
 }  // namespace
 
-result<void> funnels::load(const store::database& db) {
-  return each_row(db, name(), "", [this](std::string_view key, std::string_view value) {
+result<void> funnels::load(const store::database& db, const std::string& rows) {
+  return each_row(db, rows, "", [this](std::string_view key, std::string_view value) {
     const std::unique_lock lock(mutex_);
     byte_reader in(value);
     for (const auto field : fields) shows_[std::string(key)].*field = in.number();
@@ -75,6 +75,7 @@ result<void> funnels::load(const store::database& db) {
 void funnels::apply(const v1::Record& record) {
   for (const auto& event : record.events()) {
     if (!event.has_queue() && !event.has_reservation()) continue;
+    look_at(event);
     const auto& show_id = event.stream().group();
     const std::unique_lock lock(mutex_);
     if (event.has_queue()) count(shows_[show_id], event.queue());
@@ -93,10 +94,16 @@ void funnels::collect(row_writer& out) {
   changed_.clear();
 }
 
-void funnels::clear() {
+std::size_t funnels::unwritten() const {
+  const std::shared_lock lock(mutex_);
+  return changed_.size();
+}
+
+void funnels::swap_in(projection& built) {
+  auto& other = static_cast<funnels&>(built);
   const std::unique_lock lock(mutex_);
-  shows_.clear();
-  changed_.clear();
+  shows_.swap(other.shows_);
+  changed_.swap(other.changed_);
 }
 
 funnel funnels::find(std::string_view show_id) const {

@@ -31,10 +31,13 @@ class funnels final : public projection {
  public:
   [[nodiscard]] std::string_view name() const override { return "funnels"; }
   [[nodiscard]] std::uint32_t version() const override { return 2; }
-  [[nodiscard]] result<void> load(const store::database&) override;
+  [[nodiscard]] payloads concerns() const override { return {v1::StreamEvent::kQueue, v1::StreamEvent::kReservation}; }
+  [[nodiscard]] std::unique_ptr<projection> fresh() const override { return std::make_unique<funnels>(); }
+  [[nodiscard]] result<void> load(const store::database&, const std::string& rows) override;
   void apply(const v1::Record&) override;
   void collect(row_writer&) override;
-  void clear() override;
+  [[nodiscard]] std::size_t unwritten() const override;
+  void swap_in(projection& built) override;
 
   /// All zero where nothing happened.
   [[nodiscard]] funnel find(std::string_view show_id) const;

@@ -62,8 +62,8 @@ std::int64_t books::trial_balance() const {
   return sum;
 }
 
-result<void> ledger::load(const store::database& db) {
-  table_.open(db);
+result<void> ledger::load(const store::database& db, const std::string& rows) {
+  table_.open(db, rows);
   const auto row = table_.get(books_key);
   if (!row) return row.error();
   if (!*row) return {};
@@ -77,6 +77,7 @@ result<void> ledger::load(const store::database& db) {
 void ledger::apply(const v1::Record& record) {
   for (const auto& event : record.events()) {
     if (!event.has_wallet() || event.wallet().has_debit_refused()) continue;
+    look_at(event);
     const auto& user_id = event.stream().group();
     auto wallet = event.version() > 1 ? find(user_id).value() : wallet_view{};
     const auto moves = postings_of(event.wallet());
@@ -113,10 +114,11 @@ void ledger::collect(row_writer& out) {
   out.put(books_key, row);
 }
 
-void ledger::clear() {
-  table_.clear();
+void ledger::swap_in(projection& built) {
+  auto& other = static_cast<ledger&>(built);
+  table_.swap_in(other.table_);
   const std::unique_lock lock(mutex_);
-  books_ = {};
+  std::swap(books_, other.books_);
 }
 
 result<wallet_view> ledger::find(std::string_view user_id) const {

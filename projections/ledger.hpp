@@ -29,11 +29,14 @@ class ledger final : public projection {
  public:
   [[nodiscard]] std::string_view name() const override { return "ledger"; }
   [[nodiscard]] std::uint32_t version() const override { return 1; }
-  [[nodiscard]] result<void> load(const store::database&) override;
+  [[nodiscard]] payloads concerns() const override { return {v1::StreamEvent::kWallet}; }
+  [[nodiscard]] std::unique_ptr<projection> fresh() const override { return std::make_unique<ledger>(); }
+  [[nodiscard]] result<void> load(const store::database&, const std::string& rows) override;
   void apply(const v1::Record&) override;
   void collect(row_writer&) override;
   void written() override { table_.written(); }
-  void clear() override;
+  [[nodiscard]] std::size_t unwritten() const override { return table_.unwritten() + 1; }
+  void swap_in(projection& built) override;
 
   /// An untouched wallet is empty: every user has one. Cost: a point read. @error io_failure, corrupted
   [[nodiscard]] result<wallet_view> find(std::string_view user_id) const;
@@ -42,7 +45,7 @@ class ledger final : public projection {
  private:
   void post(const postings&, std::int64_t stated_change, bool agrees);
 
-  table table_{"ledger"};
+  table table_;
   mutable std::shared_mutex mutex_;  // guards books_
   projections::books books_;
 };

@@ -178,6 +178,7 @@ void queues::apply(const v1::Record& record) {
   const std::unique_lock lock(mutex_);
   for (const auto& event : record.events()) {
     if (!event.has_queue()) continue;
+    look_at(event);
     auto& found = lines_[event.stream().group()];
     if (!found) found = std::make_unique<line>();
     found->fold(event.queue());
@@ -204,9 +205,9 @@ void queues::collect(row_writer& out) {
   }
 }
 
-result<void> queues::load(const store::database& db) {
+result<void> queues::load(const store::database& db, const std::string& rows) {
   const std::unique_lock lock(mutex_);
-  const auto rooms = each_row(db, name(), "s/", [this](std::string_view key, std::string_view value) {
+  const auto rooms = each_row(db, rows, "s/", [this](std::string_view key, std::string_view value) {
     auto& made = lines_[std::string{key.substr(2)}];
     made = std::make_unique<line>();
     byte_reader in(value);
@@ -220,7 +221,7 @@ result<void> queues::load(const store::database& db) {
     return true;
   });
   if (!rooms) return rooms;
-  return each_row(db, name(), "e/", [this](std::string_view key, std::string_view value) {
+  return each_row(db, rows, "e/", [this](std::string_view key, std::string_view value) {
     auto& found = lines_[std::string{key.substr(2, key.rfind('/') - 2)}];
     if (!found) found = std::make_unique<line>();
     found->replay(value);
@@ -230,10 +231,16 @@ result<void> queues::load(const store::database& db) {
   });
 }
 
-void queues::clear() {
+std::size_t queues::unwritten() const {
+  const std::shared_lock lock(mutex_);
+  return changed_.size();
+}
+
+void queues::swap_in(projection& built) {
+  auto& other = static_cast<queues&>(built);
   const std::unique_lock lock(mutex_);
-  lines_.clear();
-  changed_.clear();
+  lines_.swap(other.lines_);
+  changed_.swap(other.changed_);
 }
 
 std::optional<ticket_view> queues::by_ticket(std::string_view ticket_id, time_point now) const {

@@ -113,10 +113,13 @@ class queues final : public projection {
   ~queues() override;
   [[nodiscard]] std::string_view name() const override { return "queues"; }
   [[nodiscard]] std::uint32_t version() const override { return 3; }
-  [[nodiscard]] result<void> load(const store::database&) override;
+  [[nodiscard]] payloads concerns() const override { return {v1::StreamEvent::kQueue}; }
+  [[nodiscard]] std::unique_ptr<projection> fresh() const override { return std::make_unique<queues>(); }
+  [[nodiscard]] result<void> load(const store::database&, const std::string& rows) override;
   void apply(const v1::Record&) override;
   void collect(row_writer&) override;
-  void clear() override;
+  [[nodiscard]] std::size_t unwritten() const override;
+  void swap_in(projection& built) override;
 
   [[nodiscard]] std::optional<ticket_view> by_ticket(std::string_view ticket_id, time_point now) const;
   /// The user's latest ticket of the show.

@@ -21,14 +21,15 @@ result<reservation_view> view_from(std::string reservation_id, const std::string
 
 }  // namespace
 
-result<void> reservations::load(const store::database& db) {
-  table_.open(db);
+result<void> reservations::load(const store::database& db, const std::string& rows) {
+  table_.open(db, rows);
   return {};
 }
 
 void reservations::apply(const v1::Record& record) {
   for (const auto& event : record.events()) {
     if (!event.has_reservation()) continue;
+    look_at(event);
     const auto& id = event.stream().name();
     v1::Snapshot stored;
     std::optional<std::string> row;

@@ -15,11 +15,14 @@ class reservations final : public projection {
  public:
   [[nodiscard]] std::string_view name() const override { return "reservations"; }
   [[nodiscard]] std::uint32_t version() const override { return 2; }
-  [[nodiscard]] result<void> load(const store::database&) override;
+  [[nodiscard]] payloads concerns() const override { return {v1::StreamEvent::kReservation}; }
+  [[nodiscard]] std::unique_ptr<projection> fresh() const override { return std::make_unique<reservations>(); }
+  [[nodiscard]] result<void> load(const store::database&, const std::string& rows) override;
   void apply(const v1::Record&) override;
   void collect(row_writer& out) override { table_.collect(out); }
   void written() override { table_.written(); }
-  void clear() override { table_.clear(); }
+  [[nodiscard]] std::size_t unwritten() const override { return table_.unwritten(); }
+  void swap_in(projection& built) override { table_.swap_in(static_cast<reservations&>(built).table_); }
 
   /// Cost: a point read. @error io_failure, corrupted
   [[nodiscard]] result<std::optional<reservation_view>> find(std::string_view reservation_id) const;
@@ -29,7 +32,7 @@ class reservations final : public projection {
                                                        std::size_t limit) const;
 
  private:
-  table table_{"reservations"};
+  table table_;
 };
 
 }  // namespace usher::projections

@@ -1,61 +1,19 @@
 #include "projections/runner.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <exception>
 #include <limits>
-#include <stdexcept>
 
-#include "projections/bytes.hpp"
+#include "projections/builder.hpp"
 
 namespace usher::projections {
 
 namespace {
 
-// A projection's checkpoint is the row "<name>!": its version, then pairs of partition and index. The rows themselves
-// are "<name>/…", so neither prefix covers the other projection's keys.
-std::string checkpoint_key(const projection& p) { return std::string(p.name()) + '!'; }
-std::string row_prefix(const projection& p) { return std::string(p.name()) + '/'; }
-
-/// Puts a projection's prefix before the keys of its rows.
-class named_rows final : public row_writer {
- public:
-  named_rows(std::string prefix, row_writer& into) : prefix_(std::move(prefix)), into_(into) {}
-  void put(std::string_view key, std::string_view value) override { into_.put(whole(key), value); }
-  void erase(std::string_view key) override { into_.erase(whole(key)); }
-
- private:
-  std::string_view whole(std::string_view key) { return key_.assign(prefix_).append(key); }
-
-  const std::string prefix_;
-  row_writer& into_;
-  std::string key_;
-};
-
-using positions = std::array<std::uint64_t, partition_count>;
-
-std::string checkpoint_row(std::uint32_t version, const positions& at) {
-  std::string row;
-  put_number(row, version);
-  for (std::uint32_t p = 0; p < partition_count; ++p) {
-    if (at[p] == 0) continue;
-    put_number(row, p);
-    put_number(row, at[p]);
-  }
-  return row;
-}
-
-/// @return whether the row is of this version; `at` is set only then
-bool read_checkpoint(std::string_view row, std::uint32_t version, positions& at) {
-  byte_reader in(row);
-  if (in.number() != version) return false;
-  while (!in.rest().empty()) {
-    const auto partition = in.number();
-    const auto index = in.number();
-    if (partition >= partition_count) throw std::runtime_error("a checkpoint names a partition that does not exist");
-    at[partition] = index;
-  }
-  return true;
-}
+// Records that are folded while those who feed wait, before a rebuilt read model is exchanged.
+constexpr std::uint64_t last_stretch = 256;
 
 std::string place_of(const v1::Record& record) {
   return std::to_string(record.partition()) + '/' + std::to_string(record.index());
@@ -65,12 +23,68 @@ std::string place_of(const v1::Record& record) {
 
 struct runner::member {
   projection* view = nullptr;
-  positions applied{};  // runner's thread only
+  std::array<std::atomic<std::uint64_t>, partition_count> applied{};
   bool changed = false;
-  // Guarded by status_mutex_, written by the runner's thread only.
-  bool parked = false;
-  std::string error;
+  std::atomic<bool> building{false};
+  std::atomic<std::uint64_t> build_done{0};
+  std::atomic<std::uint64_t> build_total{0};
+  // Written in the turnstile, under status_mutex_: whoever is in the turnstile reads without it.
+  std::uint64_t generation = 1;
+  std::optional<offence> parked_on;
   std::uint64_t written = 0;
+
+  [[nodiscard]] positions at() const {
+    positions out{};
+    for (std::uint32_t p = 0; p < partition_count; ++p) out[p] = applied[p].load(std::memory_order_relaxed);
+    return out;
+  }
+  void set(const positions& to) {
+    for (std::uint32_t p = 0; p < partition_count; ++p) applied[p].store(to[p], std::memory_order_relaxed);
+  }
+};
+
+void runner::turnstile::enter_to_feed() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return !taken_ && guests_ == 0; });
+  taken_ = true;
+}
+
+void runner::turnstile::enter_as_guest() {
+  std::unique_lock lock(mutex_);
+  ++guests_;
+  changed_.wait(lock, [this] { return !taken_; });
+  --guests_;
+  taken_ = true;
+}
+
+void runner::turnstile::leave() {
+  {
+    const std::lock_guard lock(mutex_);
+    taken_ = false;
+  }
+  changed_.notify_all();
+}
+
+class runner::feeding {
+ public:
+  explicit feeding(turnstile& t) : turnstile_(t) { turnstile_.enter_to_feed(); }
+  ~feeding() { turnstile_.leave(); }
+  feeding(const feeding&) = delete;
+  feeding& operator=(const feeding&) = delete;
+
+ private:
+  turnstile& turnstile_;
+};
+
+class runner::visiting {
+ public:
+  explicit visiting(turnstile& t) : turnstile_(t) { turnstile_.enter_as_guest(); }
+  ~visiting() { turnstile_.leave(); }
+  visiting(const visiting&) = delete;
+  visiting& operator=(const visiting&) = delete;
+
+ private:
+  turnstile& turnstile_;
 };
 
 runner::runner() : runner(settings{}) {}
@@ -92,8 +106,8 @@ result<void> runner::start(store::database& db) {
     if (auto loaded = load(*m); !loaded) return loaded;
   }
   for (std::uint32_t p = 0; p < partition_count; ++p) {
-    std::uint64_t least = members_.front()->applied[p];
-    for (const auto& m : members_) least = std::min(least, m->applied[p]);
+    auto least = members_.front()->applied[p].load();
+    for (const auto& m : members_) least = std::min(least, m->applied[p].load());
     applied_[p] = least;
     total_ += least;
   }
@@ -104,20 +118,40 @@ result<void> runner::start(store::database& db) {
 }
 
 result<void> runner::load(member& m) {
+  const auto name = m.view->name();
+  const auto live = find_checkpoint(*db_, checkpoint_key(name));
+  if (!live) return live.error();
+  const bool usable = *live && (*live)->version == m.view->version();
+  std::uint64_t beside = 0;
+  if (usable) {
+    m.set((*live)->at);
+    m.generation = (*live)->generation;
+    beside = m.generation + 1;
+  } else {
+    // The checkpoints go first: rows without one are erased again, a checkpoint without its rows would be a lie.
+    if (*live) m.generation = (*live)->generation + 1;
+    if (auto gone = db_->put_derived(store::family::views, {{checkpoint_key(name), std::nullopt}, {building_key(name), std::nullopt}}); !gone) return gone;
+  }
+  if (auto gone = erase_other_generations(*db_, name, usable ? m.generation : 0, beside); !gone) return gone;
+  return load_rows(m);
+}
+
+// Rows that make no sense are nothing to stop for: the log has it all.
+result<void> runner::load_rows(member& m) {
+  const auto rows = rows_of(m.view->name(), m.generation);
   try {
-    const auto row = db_->get(store::family::views, checkpoint_key(*m.view));
-    if (!row) return row.error();
-    if (!*row || !read_checkpoint(**row, m.view->version(), m.applied)) {
-      // The checkpoint goes first: rows without one are erased again, a checkpoint without its rows would be a lie.
-      if (auto gone = db_->put_derived(store::family::views, {{checkpoint_key(*m.view), std::nullopt}}); !gone) return gone;
-      if (auto gone = db_->erase_prefix(store::family::views, row_prefix(*m.view)); !gone) return gone;
-    }
-    if (auto loaded = m.view->load(*db_); !loaded) return loaded;
+    if (auto loaded = m.view->load(*db_, rows); !loaded) return loaded;
   } catch (const std::exception& e) {
-    return failure{errc::corrupted, "the rows of " + std::string(m.view->name()) + ": " + e.what()};
+    spdlog::warn("event=rows_unreadable view={} detail=\"{}\"", m.view->name(), e.what());
+    const auto anew = m.view->fresh();
+    m.view->swap_in(*anew);
+    m.set({});
+    if (auto gone = db_->put_derived(store::family::views, {{checkpoint_key(m.view->name()), std::nullopt}}); !gone) return gone;
+    if (auto gone = db_->erase_prefix(store::family::views, rows); !gone) return gone;
+    if (auto loaded = m.view->load(*db_, rows); !loaded) return loaded;
   }
   const std::lock_guard lock(status_mutex_);
-  for (const auto index : m.applied) m.written += index;
+  m.written = sum_of(m.at());
   return {};
 }
 
@@ -129,6 +163,7 @@ result<void> runner::catch_up_all() {
 }
 
 result<void> runner::catch_up() {
+  const feeding turn(turnstile_);
   for (std::uint32_t p = 0; p < partition_count; ++p) {
     if (auto pulled = pull(p, std::numeric_limits<std::uint64_t>::max(), true); !pulled) return pulled;
   }
@@ -152,6 +187,11 @@ result<void> runner::pull(std::uint32_t partition, std::uint64_t before, bool an
 }
 
 result<void> runner::offer(const std::vector<store::record_ptr>& records) {
+  const feeding turn(turnstile_);
+  return take_in(records);
+}
+
+result<void> runner::take_in(const offered& records) {
   for (const auto& record : records) {
     const auto partition = record->partition();
     if (record->index() > applied(partition) + 1) {
@@ -169,7 +209,7 @@ result<void> runner::offer(const std::vector<store::record_ptr>& records) {
 
 void runner::take(const v1::Record& record) {
   for (auto& m : members_) {
-    if (record.index() > m->applied[record.partition()]) apply_to(*m, record);
+    if (record.index() > m->applied[record.partition()].load(std::memory_order_relaxed)) fold_into(*m, record);
   }
   applied_[record.partition()].store(record.index(), std::memory_order_release);
   total_.fetch_add(1, std::memory_order_relaxed);
@@ -177,25 +217,30 @@ void runner::take(const v1::Record& record) {
   wake_waiters({record.partition(), record.index()});
 }
 
-void runner::apply_to(member& m, const v1::Record& record) {
-  if (m.parked) return;
-  try {
-    m.view->apply(record);
-    m.applied[record.partition()] = record.index();
+void runner::fold_into(member& m, const v1::Record& record) {
+  if (m.parked_on) return;
+  auto failed = apply_to(*m.view, record);
+  if (!failed) {
+    m.applied[record.partition()].store(record.index(), std::memory_order_relaxed);
     m.changed = true;
-  } catch (const std::exception& e) {
-    const std::lock_guard lock(status_mutex_);
-    m.parked = true;
-    m.error = "record " + place_of(record) + ": " + e.what();
+    return;
   }
+  spdlog::error("event=view_parked view={} detail=\"{}\"", m.view->name(), failed->text());
+  const std::lock_guard lock(status_mutex_);
+  m.parked_on = std::move(failed);
 }
 
 result<void> runner::flush_if_due() {
   if (since_flush_ < settings_.flush_every) return {};
-  return flush();
+  return write_all();
 }
 
 result<void> runner::flush() {
+  const feeding turn(turnstile_);
+  return write_all();
+}
+
+result<void> runner::write_all() {
   since_flush_ = 0;
   for (auto& m : members_) {
     if (auto wrote = write(*m); !wrote) return wrote;
@@ -205,58 +250,189 @@ result<void> runner::flush() {
 
 // What a parked projection holds may be half a record, so it is not written: its rows stay those of its checkpoint.
 result<void> runner::write(member& m) {
-  if (m.parked || !m.changed) return {};
-  const auto put = db_->put_derived(store::family::views, [&m](row_writer& rows) {
-    named_rows own{row_prefix(*m.view), rows};
+  if (m.parked_on || !m.changed) return {};
+  const checkpoint now{m.view->version(), m.generation, m.at()};
+  const auto put = db_->put_derived(store::family::views, [&](row_writer& rows) {
+    prefixed_rows own{rows_of(m.view->name(), m.generation), rows};
     m.view->collect(own);
-    rows.put(checkpoint_key(*m.view), checkpoint_row(m.view->version(), m.applied));
+    rows.put(checkpoint_key(m.view->name()), row_of(now));
   });
   if (!put) return put;
   m.view->written();
   m.changed = false;
   const std::lock_guard lock(status_mutex_);
-  m.written = 0;
-  for (const auto index : m.applied) m.written += index;
+  m.written = sum_of(now.at);
   return {};
 }
 
-result<void> runner::rebuild(std::string_view name, const std::function<void(std::uint64_t)>& progress) {
+// --- building beside ----------------------------------------------------------------------------------------------
+
+runner::member* runner::find(std::string_view name) const {
   const auto found = std::find_if(members_.begin(), members_.end(), [&](const auto& m) { return m->view->name() == name; });
-  if (found == members_.end()) return failure{errc::invalid_argument, "there is no read model " + std::string(name)};
-  member& m = **found;
-  {
-    const std::lock_guard lock(status_mutex_);
-    m.parked = false;
-    m.error.clear();
-    m.written = 0;
-  }
-  if (auto gone = db_->put_derived(store::family::views, {{checkpoint_key(*m.view), std::nullopt}}); !gone) return gone;
-  if (auto gone = db_->erase_prefix(store::family::views, row_prefix(*m.view)); !gone) return gone;
-  m.view->clear();
-  m.applied = {};
-  m.changed = true;
-  return refold(m, progress);
+  return found == members_.end() ? nullptr : found->get();
 }
 
-// Up to where the others are, and no further: what lies beyond comes to all of them alike.
-result<void> runner::refold(member& m, const std::function<void(std::uint64_t)>& progress) {
-  constexpr std::uint64_t progress_every = 1024;
-  std::uint64_t taken = 0;
-  for (std::uint32_t p = 0; p < partition_count; ++p) {
-    result<void> inner;
-    const auto scanned = db_->scan(p, 1, [&](store::record_ptr record, std::string_view) {
-      if (record->index() > applied(p) || m.parked) return false;
-      apply_to(m, *record);
-      if (++taken % progress_every == 0 && progress) progress(taken);
-      if (taken % settings_.flush_every == 0) inner = write(m);
-      return inner.has_value();
-    });
-    if (!scanned) return scanned;
-    if (!inner) return inner;
-  }
-  if (progress) progress(taken);
-  return write(m);
+bool runner::has(std::string_view name) const { return find(name) != nullptr; }
+
+std::vector<std::string> runner::names() const {
+  std::vector<std::string> out;
+  for (const auto& m : members_) out.emplace_back(m->view->name());
+  return out;
 }
+
+namespace {
+
+failure no_such_view(std::string_view name) { return {errc::invalid_argument, "there is no read model " + std::string(name)}; }
+failure is_being_built(std::string_view name) { return {errc::invalid_argument, std::string(name) + " is being built already"}; }
+failure parked_again(std::string_view name, const offence& on) { return {errc::corrupted, std::string(name) + " can't fold " + on.text()}; }
+
+/// Of one builder at a time.
+class building_flag {
+ public:
+  explicit building_flag(std::atomic<bool>& flag) : flag_(flag), taken_(!flag.exchange(true)) {}
+  ~building_flag() {
+    if (taken_) flag_ = false;
+  }
+  building_flag(const building_flag&) = delete;
+  building_flag& operator=(const building_flag&) = delete;
+  [[nodiscard]] bool taken() const { return taken_; }
+
+ private:
+  std::atomic<bool>& flag_;
+  const bool taken_;
+};
+
+}  // namespace
+
+result<bool> runner::rebuild(std::string_view name, const progress& heard) {
+  auto* m = find(name);
+  if (m == nullptr) return no_such_view(name);
+  const building_flag mine(m->building);
+  if (!mine.taken()) return is_being_built(name);
+  if (auto noted = note_rebuild(*db_, name, true); !noted) return noted.error();
+  builder built(*db_, *m->view, building_key(name), m->generation + 1);
+  auto done = build(*m, built, heard);
+  if (done && !*done) return false;
+  if (done && !built.failed_on()) return finish_rebuild(*m);
+  if (auto dropped = give_up(*m, built); !dropped) return dropped.error();
+  return done ? parked_again(name, *built.failed_on()) : done.error();
+}
+
+result<bool> runner::retry(std::string_view name, const progress& heard) {
+  auto* m = find(name);
+  if (m == nullptr) return no_such_view(name);
+  const building_flag mine(m->building);
+  if (!mine.taken()) return is_being_built(name);
+  if (!parked_on(*m)) return true;
+  builder built(*db_, *m->view, checkpoint_key(name), m->generation);
+  auto done = build(*m, built, heard);
+  if (!done || !built.failed_on()) return done;
+  const auto parked = parked_again(name, *built.failed_on());
+  const visiting turn(turnstile_);
+  // It stopped where it stood before, or further on: nobody sees less than they saw.
+  if (sum_of(built.reached().at) >= sum_of(m->at())) {
+    if (auto exchanged = exchange(*m, built); !exchanged) return exchanged.error();
+  }
+  return parked;
+}
+
+/// @return false where it was told to end. True with an offence in the builder: nothing was exchanged
+result<bool> runner::build(member& m, builder& built, const progress& heard) {
+  if (auto begun = built.begin(); !begun) return begun.error();
+  m.build_done = sum_of(built.reached().at);
+  auto folded = fold_beside(m, built, heard);
+  if (!folded) return folded;
+  if (!*folded && !built.failed_on()) {
+    if (auto kept = built.write(); !kept) return kept.error();
+    return false;
+  }
+  if (built.failed_on()) return true;
+  const bool heals = parked_on(m).has_value();
+  {
+    const visiting turn(turnstile_);
+    if (auto last = built.fold(applied_now(), {}); !last) return last;
+    if (built.failed_on()) return true;
+    if (auto wrote = built.write(); !wrote) return wrote.error();
+    if (auto exchanged = exchange(m, built); !exchanged) return exchanged.error();
+  }
+  if (heals) announce_healed();
+  return true;
+}
+
+/// Comes close to those that serve, however fast the log grows: folding one read model beside takes a fraction of the time
+/// that it takes to decide and write.
+result<bool> runner::fold_beside(member& m, builder& built, const progress& heard) {
+  const build_progress tell = [&](std::uint64_t done) {
+    m.build_done = done;
+    return !heard || heard(done, m.build_total);
+  };
+  do {
+    const auto ends = applied_now();
+    m.build_total = sum_of(ends);
+    const auto folded = built.fold(ends, tell);
+    if (!folded || !*folded) return folded;
+  } while (built.left(applied_now()) > last_stretch);
+  return true;
+}
+
+/// In the turnstile. The rows that nobody reads any more go last, so that a crash leaves either all of the old or all of
+/// the new; what is left over is erased at the next start.
+result<void> runner::exchange(member& m, builder& built) {
+  const auto name = m.view->name();
+  const auto& reached = built.reached();
+  const auto before = m.generation;
+  m.view->swap_in(built.view());
+  m.set(reached.at);
+  m.changed = false;
+  {
+    const std::lock_guard lock(status_mutex_);
+    m.generation = reached.generation;
+    m.parked_on = built.failed_on();
+    m.written = sum_of(reached.at);
+  }
+  if (before == reached.generation) return {};
+  const auto switched = db_->put_derived(store::family::views, {{checkpoint_key(name), row_of(reached)}, {building_key(name), std::nullopt}});
+  if (!switched) return switched;
+  return db_->erase_prefix(store::family::views, rows_of(name, before));
+}
+
+/// Rows are written behind: until they are on disk a crash would bring the old ones back.
+result<bool> runner::finish_rebuild(const member& m) {
+  if (auto flushed = db_->flush(); !flushed) return flushed.error();
+  if (auto noted = note_rebuild(*db_, m.view->name(), false); !noted) return noted.error();
+  return true;
+}
+
+result<void> runner::give_up(const member& m, const builder& built) {
+  const auto name = m.view->name();
+  if (auto noted = note_rebuild(*db_, name, false); !noted) return noted;
+  if (auto gone = db_->put_derived(store::family::views, {{building_key(name), std::nullopt}}); !gone) return gone;
+  if (built.reached().generation == m.generation) return {};
+  return db_->erase_prefix(store::family::views, rows_of(name, built.reached().generation));
+}
+
+result<std::vector<std::string>> runner::unfinished() const {
+  std::vector<std::string> out;
+  for (const auto& m : members_) {
+    const auto wanted = is_rebuild_wanted(*db_, m->view->name());
+    if (!wanted) return wanted.error();
+    if (*wanted && !m->building) out.emplace_back(m->view->name());
+  }
+  return out;
+}
+
+std::optional<offence> runner::parked_on(const member& m) const {
+  const std::lock_guard lock(status_mutex_);
+  return m.parked_on;
+}
+
+positions runner::applied_now() const {
+  positions out{};
+  for (std::uint32_t p = 0; p < partition_count; ++p) out[p] = applied(p);
+  return out;
+}
+
+// --- what others ask ----------------------------------------------------------------------------------------------
 
 std::uint64_t runner::applied(std::uint32_t partition) const {
   return partition < partition_count ? applied_[partition].load(std::memory_order_acquire) : 0;
@@ -314,15 +490,48 @@ void runner::announce(const v1::Record& record) {
   for (const auto& listener : listeners_) listener(record);
 }
 
+void runner::on_healed(std::function<void()> listener) {
+  const std::lock_guard lock(listeners_mutex_);
+  healed_listeners_.push_back(std::move(listener));
+}
+
+void runner::announce_healed() {
+  const std::lock_guard lock(listeners_mutex_);
+  for (const auto& listener : healed_listeners_) listener();
+}
+
 runner_health runner::health() const {
   const std::lock_guard lock(status_mutex_);
   runner_health seen;
   seen.healthy = started_;
   for (const auto& m : members_) {
-    seen.projections.push_back({std::string(m->view->name()), m->parked, m->error, m->written});
-    seen.healthy = seen.healthy && !m->parked;
+    const bool parked = m->parked_on.has_value();
+    seen.projections.push_back({std::string(m->view->name()), parked, parked ? m->parked_on->text() : std::string{}, m->written});
+    seen.healthy = seen.healthy && !parked;
   }
   return seen;
+}
+
+std::vector<projection_status> runner::status(time_point now) const {
+  std::vector<projection_status> out;
+  for (const auto& m : members_) {
+    projection_status seen;
+    seen.name = m->view->name();
+    seen.version = m->view->version();
+    const auto at = m->at();
+    seen.applied = sum_of(at);
+    if (db_ != nullptr) seen.lag = lag_of(*db_, at, now);
+    {
+      const std::lock_guard lock(status_mutex_);
+      seen.generation = m->generation;
+      seen.written = m->written;
+      seen.failed_on = m->parked_on;
+    }
+    if (m->building) seen.building = build_state{m->build_done, m->build_total};
+    seen.state = seen.failed_on ? projection_state::parked : m->building ? projection_state::rebuilding : projection_state::live;
+    out.push_back(std::move(seen));
+  }
+  return out;
 }
 
 }  // namespace usher::projections

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <atomic>
+#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
@@ -11,14 +12,17 @@
 #include <vector>
 
 #include "projections/catalogue.hpp"
+#include "projections/status.hpp"
 
 namespace usher::projections {
 
-/// How a read model is doing.
+class builder;
+
+/// How a read model is doing, without a look at the disk.
 struct projection_health {
   std::string name;
   bool parked = false;     ///< it threw on a record and takes in no more; what it answers is from before
-  std::string error;       ///< what it threw, and on which record
+  std::string error;       ///< what it threw, and on which event of which record
   std::uint64_t written = 0;  ///< records that the rows on disk hold, over all partitions
 };
 
@@ -27,7 +31,7 @@ struct runner_health {
   std::vector<projection_health> projections;
 };
 
-/// One thread calls start, offer, flush and rebuild; every other member may be called from any thread.
+/// One thread calls start, and then one thread offer, catch_up and flush; every other member may be called from any thread.
 class runner {
  public:
   struct settings {
@@ -57,10 +61,25 @@ class runner {
   /// Writes what changed, each read model with its checkpoint in one batch. @error io_failure
   [[nodiscard]] result<void> flush();
 
-  /// Builds one read model again from the log, in place: until it returns, readers see it grow. Heals a parked one.
-  /// @param progress  called now and then with the number of records taken in
-  /// @error invalid_argument (no such read model), io_failure, corrupted
-  [[nodiscard]] result<void> rebuild(std::string_view name, const std::function<void(std::uint64_t)>& progress = {});
+  /// What the caller of a rebuild or a retry hears: records taken in, of how many there are. @return false: end here
+  using progress = std::function<bool(std::uint64_t done, std::uint64_t total)>;
+
+  /// Builds one read model again from the log, in the caller's thread, beside the one that serves and goes on; then they
+  /// are exchanged between two records. Several read models may be built at once. A parked one is healed.
+  /// One that was told to end, or ended with the process, is `unfinished`; asked for again it goes on from its last batch.
+  /// @return false: it was told to end. Else the rows are on disk for good
+  /// @error invalid_argument (no such read model, or it is being built already), io_failure, corrupted (also: it met an
+  ///        event that it can't fold, and the one that serves stays)
+  /// Memory: that of another read model. Cost: a pass through the log, and a flush of the database.
+  [[nodiscard]] result<bool> rebuild(std::string_view name, const progress& = {});
+  /// Has a parked read model try again from its last checkpoint, beside the one that answers; does nothing for one that
+  /// is not parked. Where it throws again it is parked there.
+  /// @return, @error as rebuild
+  [[nodiscard]] result<bool> retry(std::string_view name, const progress& = {});
+  /// Read models that shall be built again, and were not before the process before this one ended. @error io_failure
+  [[nodiscard]] result<std::vector<std::string>> unfinished() const;
+  [[nodiscard]] bool has(std::string_view name) const;
+  [[nodiscard]] std::vector<std::string> names() const;  ///< in the order of application
 
   /// Index of the last record of the partition that every read model (that is not parked) has taken in.
   [[nodiscard]] std::uint64_t applied(std::uint32_t partition) const;
@@ -80,31 +99,70 @@ class runner {
   /// they must not throw, nor add listeners.
   void on_applied(std::function<void(const v1::Record&)>);
 
+  /// Adds a listener that is called when a parked read model was exchanged for one that is not: what it answers has leapt
+  /// forwards, without a record that says so. As on_applied otherwise, but in the thread of the rebuild.
+  void on_healed(std::function<void()>);
+
   [[nodiscard]] runner_health health() const;
+  /// With lags and what is being built. Cost: as lag_of, for each read model.
+  [[nodiscard]] std::vector<projection_status> status(time_point now) const;
 
  private:
   struct member;
+  using offered = std::vector<store::record_ptr>;
+
+  /// Who may touch the live read models: the thread that feeds them, or, between two of its batches, whoever exchanges
+  /// one. The guests go first, else a busy feeder would let nobody in.
+  class turnstile {
+   public:
+    void enter_to_feed();
+    void enter_as_guest();
+    void leave();
+
+   private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    unsigned guests_ = 0;
+    bool taken_ = false;
+  };
+  class feeding;
+  class visiting;
+
+  [[nodiscard]] member* find(std::string_view name) const;
   [[nodiscard]] result<void> load(member&);
+  [[nodiscard]] result<void> load_rows(member&);
   [[nodiscard]] result<void> catch_up_all();
   [[nodiscard]] result<void> pull(std::uint32_t partition, std::uint64_t before, bool announced);
-  [[nodiscard]] result<void> refold(member&, const std::function<void(std::uint64_t)>& progress);
+  [[nodiscard]] result<void> take_in(const offered&);
   void take(const v1::Record&);
-  void apply_to(member&, const v1::Record&);
+  void fold_into(member&, const v1::Record&);
+  [[nodiscard]] result<void> write_all();
   [[nodiscard]] result<void> write(member&);
   [[nodiscard]] result<void> flush_if_due();
+
+  [[nodiscard]] positions applied_now() const;
+  [[nodiscard]] result<bool> build(member&, builder&, const progress&);
+  [[nodiscard]] result<bool> fold_beside(member&, builder&, const progress&);
+  [[nodiscard]] result<bool> finish_rebuild(const member&);
+  [[nodiscard]] result<void> exchange(member&, builder&);
+  [[nodiscard]] result<void> give_up(const member&, const builder&);
+  [[nodiscard]] std::optional<offence> parked_on(const member&) const;
+
   void wake_waiters(log_position);
   void announce(const v1::Record&);
+  void announce_healed();
 
   settings settings_;
   projections::views views_;
   std::vector<std::unique_ptr<projection>> more_;
   std::vector<std::unique_ptr<member>> members_;
   store::database* db_ = nullptr;
+  turnstile turnstile_;
   std::array<std::atomic<std::uint64_t>, partition_count> applied_{};
   std::atomic<std::uint64_t> total_{0};
   std::uint64_t since_flush_ = 0;
 
-  mutable std::mutex status_mutex_;  // guards what health() reads
+  mutable std::mutex status_mutex_;  // guards what health() and status() read
   bool started_ = false;
 
   std::mutex waiters_mutex_;
@@ -114,6 +172,7 @@ class runner {
 
   std::mutex listeners_mutex_;
   std::vector<std::function<void(const v1::Record&)>> listeners_;
+  std::vector<std::function<void()>> healed_listeners_;
 };
 
 }  // namespace usher::projections

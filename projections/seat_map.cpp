@@ -230,14 +230,15 @@ struct seat_map::entry {
   std::shared_ptr<const show_seats> picture;
 };
 
-result<void> seat_map::load(const store::database& db) {
+result<void> seat_map::load(const store::database& db, const std::string& rows) {
   {
     const std::unique_lock lock(mutex_);
     db_ = &db;
+    rows_ = rows;
   }
   // States need the plans. Checkpoints ("h/") stay on disk.
   for (const std::string_view kind : {"p/", "s/"}) {
-    auto loaded = each_row(db, name(), kind, [this](std::string_view key, std::string_view value) {
+    auto loaded = each_row(db, rows, kind, [this](std::string_view key, std::string_view value) {
       load_row(key, value);
       return true;
     });
@@ -277,6 +278,7 @@ void seat_map::apply(const v1::Record& record) {
   const std::unique_lock lock(mutex_);
   std::map<std::string, entry*> touched;
   for (const auto& event : record.events()) {
+    look_at(event);
     const auto& show_id = event.stream().group();
     if ((event.has_seat() || event.has_stock()) && !touched.contains(show_id)) keep_checkpoint(show_id, require(show_id), record.index());
     if (event.has_show() && event.show().has_opened()) {
@@ -308,10 +310,12 @@ result<std::optional<seat_map::checkpoint>> seat_map::last_checkpoint(const std:
   const auto prefix = last.substr(0, last.size() - index_digits);
   std::optional<checkpoint> out;
   const store::database* db = nullptr;
+  std::string own;
   {
     // What is not in the rows yet stays here until it is, and is later than they are.
     const std::shared_lock lock(mutex_);
     db = db_;
+    own = rows_;
     for (const auto* rows : {&writing_checkpoints_, &checkpoints_}) {
       const auto behind = rows->upper_bound(last);
       if (behind == rows->begin() || !std::prev(behind)->first.starts_with(prefix)) continue;
@@ -319,7 +323,6 @@ result<std::optional<seat_map::checkpoint>> seat_map::last_checkpoint(const std:
     }
   }
   if (out || !db) return out;
-  const auto own = std::string{name()} + '/';
   auto row = db->last_of(store::family::views, own + prefix, own + last);
   if (!row) return row.error();
   if (*row) out = checkpoint{index_in((*row)->first), std::move((*row)->second)};
@@ -354,14 +357,21 @@ void seat_map::written() {
   writing_checkpoints_.clear();
 }
 
-void seat_map::clear() {
+std::size_t seat_map::unwritten() const {
+  const std::shared_lock lock(mutex_);
+  return fresh_plans_.size() + changed_.size() + checkpoints_.size();
+}
+
+void seat_map::swap_in(projection& built) {
+  auto& other = static_cast<seat_map&>(built);
   const std::unique_lock lock(mutex_);
-  shows_.clear();
-  fresh_plans_.clear();
-  changed_.clear();
-  known_ = {};
-  checkpoints_.clear();
-  writing_checkpoints_.clear();
+  shows_.swap(other.shows_);
+  fresh_plans_.swap(other.fresh_plans_);
+  changed_.swap(other.changed_);
+  known_.swap(other.known_);
+  rows_.swap(other.rows_);
+  checkpoints_.swap(other.checkpoints_);
+  writing_checkpoints_.swap(other.writing_checkpoints_);
 }
 
 std::shared_ptr<const show_seats> seat_map::find(std::string_view show_id) const {

@@ -94,11 +94,14 @@ class seat_map final : public projection {
  public:
   [[nodiscard]] std::string_view name() const override { return "seat_map"; }
   [[nodiscard]] std::uint32_t version() const override { return 2; }
-  [[nodiscard]] result<void> load(const store::database&) override;
+  [[nodiscard]] payloads concerns() const override { return {v1::StreamEvent::kShow, v1::StreamEvent::kSeat, v1::StreamEvent::kStock}; }
+  [[nodiscard]] std::unique_ptr<projection> fresh() const override { return std::make_unique<seat_map>(); }
+  [[nodiscard]] result<void> load(const store::database&, const std::string& rows) override;
   void apply(const v1::Record&) override;
   void collect(row_writer&) override;
   void written() override;
-  void clear() override;
+  [[nodiscard]] std::size_t unwritten() const override;
+  void swap_in(projection& built) override;
 
   /// How many records of a partition have to be folded at most to have a show as it was at any moment.
   static constexpr std::uint64_t checkpoint_every = 4096;
@@ -139,6 +142,7 @@ class seat_map final : public projection {
   std::unordered_set<std::string> changed_;
   std::array<std::uint64_t, partition_count> known_{};  // the last record of each partition that was seen here
   const store::database* db_ = nullptr;
+  std::string rows_;             // what the keys of the rows begin with
   using row_map = std::map<std::string, std::string, std::less<>>;
   row_map checkpoints_;          // since the last collect
   row_map writing_checkpoints_;  // collected, perhaps not in the database yet

@@ -33,8 +33,8 @@ bool shows::is_cursor(std::string_view text) {
   return text.size() >= 17 && text[16] == '_' && std::from_chars(text.data(), text.data() + 16, starts_at, 16).ptr == text.data() + 16;
 }
 
-result<void> shows::load(const store::database& db) {
-  return each_row(db, name(), "", [this](std::string_view key, std::string_view value) {
+result<void> shows::load(const store::database& db, const std::string& rows) {
+  return each_row(db, rows, "", [this](std::string_view key, std::string_view value) {
     const std::unique_lock lock(mutex_);
     byte_reader in(value);
     entry loaded;
@@ -54,6 +54,7 @@ result<void> shows::load(const store::database& db) {
 void shows::apply(const v1::Record& record) {
   for (const auto& event : record.events()) {
     if (!event.has_show()) continue;
+    look_at(event);
     const std::unique_lock lock(mutex_);
     fold(event.stream().group(), event.version(), event.show());
   }
@@ -89,11 +90,17 @@ void shows::collect(row_writer& out) {
   changed_.clear();
 }
 
-void shows::clear() {
+std::size_t shows::unwritten() const {
+  const std::shared_lock lock(mutex_);
+  return changed_.size();
+}
+
+void shows::swap_in(projection& built) {
+  auto& other = static_cast<shows&>(built);
   const std::unique_lock lock(mutex_);
-  shows_.clear();
-  by_start_.clear();
-  changed_.clear();
+  shows_.swap(other.shows_);
+  by_start_.swap(other.by_start_);
+  changed_.swap(other.changed_);
 }
 
 show_view shows::view_of(const std::string& show_id, const entry& show) const {

@@ -41,10 +41,13 @@ class shows final : public projection {
 
   [[nodiscard]] std::string_view name() const override { return "shows"; }
   [[nodiscard]] std::uint32_t version() const override { return 1; }
-  [[nodiscard]] result<void> load(const store::database&) override;
+  [[nodiscard]] payloads concerns() const override { return {v1::StreamEvent::kShow}; }
+  [[nodiscard]] std::unique_ptr<projection> fresh() const override { return std::make_unique<shows>(seats_); }
+  [[nodiscard]] result<void> load(const store::database&, const std::string& rows) override;
   void apply(const v1::Record&) override;
   void collect(row_writer&) override;
-  void clear() override;
+  [[nodiscard]] std::size_t unwritten() const override;
+  void swap_in(projection& built) override;
 
   [[nodiscard]] std::optional<show_view> find(std::string_view show_id) const;
   /// The plan with every change applied: the terms of a sale. @return nullptr where there is no such show

@@ -19,13 +19,9 @@ std::string hexadecimal(std::uint64_t value) {
 std::string newest_first(std::uint64_t value) { return hexadecimal(~value); }
 std::string in_order(std::uint64_t value) { return hexadecimal(value); }
 
-result<void> each_row(const store::database& db, std::string_view projection_name, std::string_view prefix,
-                      const std::function<bool(std::string_view, std::string_view)>& visit) {
-  const std::string own = std::string(projection_name) + '/';
-  const std::string whole = own + std::string(prefix);
-  return db.each(store::family::views, whole, whole, [&](std::string_view key, std::string_view value) {
-    return visit(key.substr(own.size()), value);
-  });
+void table::open(const store::database& db, const std::string& rows) {
+  const std::unique_lock lock(mutex_);
+  place_ = {&db, rows};
 }
 
 void table::put(std::string key, std::string value) {
@@ -33,25 +29,35 @@ void table::put(std::string key, std::string value) {
   fresh_.insert_or_assign(std::move(key), std::move(value));
 }
 
-result<std::optional<std::string>> table::get(std::string_view key) const {
-  {
-    const std::shared_lock lock(mutex_);
-    if (const auto found = fresh_.find(key); found != fresh_.end()) return std::optional{found->second};
-    if (const auto found = writing_.find(key); found != writing_.end()) return std::optional{found->second};
-  }
-  // What is in neither overlay is in the database or nowhere: `written` drops a row only once it is there.
-  const auto* db = db_.load(std::memory_order_acquire);
-  if (db == nullptr) return std::optional<std::string>{};
-  return db->get(store::family::views, prefix_ + std::string(key));
+bool table::is_still(const place& from) const {
+  const std::shared_lock lock(mutex_);
+  return place_.rows == from.rows;
 }
 
-table::row_map table::overlay(std::string_view prefix, std::string_view from, std::size_t limit) const {
-  row_map found;
+result<std::optional<std::string>> table::get(std::string_view key) const {
+  while (true) {
+    place from;
+    {
+      const std::shared_lock lock(mutex_);
+      if (const auto found = fresh_.find(key); found != fresh_.end()) return std::optional{found->second};
+      if (const auto found = writing_.find(key); found != writing_.end()) return std::optional{found->second};
+      from = place_;
+    }
+    if (from.db == nullptr) return std::optional<std::string>{};
+    // What is in neither overlay is in the database or nowhere: `written` drops a row only once it is there.
+    auto row = from.db->get(store::family::views, from.rows + std::string(key));
+    if (is_still(from)) return row;
+  }
+}
+
+table::merged table::overlay(std::string_view prefix, std::string_view from, std::size_t limit) const {
+  merged found;
   const std::shared_lock lock(mutex_);
+  found.from = place_;
   for (const auto* rows : {&fresh_, &writing_}) {  // fresh first: it wins, as emplace keeps what is there
     std::size_t taken = 0;
     for (auto i = rows->lower_bound(from); i != rows->end() && i->first.starts_with(prefix) && taken < limit; ++i) {
-      found.emplace(i->first, i->second);
+      found.rows.emplace(i->first, i->second);
       ++taken;
     }
   }
@@ -61,18 +67,21 @@ table::row_map table::overlay(std::string_view prefix, std::string_view from, st
 result<page<table::item>> table::read(std::string_view prefix, std::string_view from, std::size_t limit) const {
   if (from < prefix) from = prefix;
   const std::size_t wanted = limit + 1;  // one more tells where the next part begins
-  auto merged = overlay(prefix, from, wanted);
-  if (const auto* db = db_.load(std::memory_order_acquire); db != nullptr) {
+  merged all;
+  do {
+    all = overlay(prefix, from, wanted);
+    if (all.from.db == nullptr) break;
+    const auto& own = all.from.rows;
     std::size_t seen = 0;
-    const auto read = db->each(store::family::views, prefix_ + std::string(prefix), prefix_ + std::string(from),
-                               [&](std::string_view key, std::string_view value) {
-                                 merged.emplace(key.substr(prefix_.size()), value);
-                                 return ++seen < wanted;
-                               });
+    const auto read = all.from.db->each(store::family::views, own + std::string(prefix), own + std::string(from),
+                                        [&](std::string_view key, std::string_view value) {
+                                          all.rows.emplace(key.substr(own.size()), value);
+                                          return ++seen < wanted;
+                                        });
     if (!read) return read.error();
-  }
+  } while (!is_still(all.from));
   page<item> answer;
-  for (auto& [key, value] : merged) {
+  for (auto& [key, value] : all.rows) {
     if (answer.items.size() == limit) {
       answer.next_cursor = key;
       break;
@@ -95,10 +104,16 @@ void table::written() {
   writing_.clear();
 }
 
-void table::clear() {
+std::size_t table::unwritten() const {
+  const std::shared_lock lock(mutex_);
+  return fresh_.size();
+}
+
+void table::swap_in(table& built) {
   const std::unique_lock lock(mutex_);
-  fresh_.clear();
-  writing_.clear();
+  std::swap(place_, built.place_);
+  fresh_.swap(built.fresh_);
+  writing_.swap(built.writing_);
 }
 
 }  // namespace usher::projections

@@ -1,7 +1,6 @@
 #pragma once
 // Rows that stay on disk: point reads and ordered pages of a projection's rows, with the unwritten ones laid over them.
 
-#include <atomic>
 #include <map>
 #include <optional>
 #include <shared_mutex>
@@ -15,9 +14,8 @@ namespace usher::projections {
 /// last flush. One writer, any number of readers.
 class table {
  public:
-  explicit table(std::string projection_name) : prefix_(std::move(projection_name) + '/') {}
-
-  void open(const store::database& db) { db_.store(&db, std::memory_order_release); }
+  /// @param rows  what the keys of the rows begin with
+  void open(const store::database& db, const std::string& rows);
   void put(std::string key, std::string value);
   [[nodiscard]] result<std::optional<std::string>> get(std::string_view key) const;
 
@@ -31,15 +29,27 @@ class table {
 
   void collect(row_writer&);
   void written();
-  void clear();
+  [[nodiscard]] std::size_t unwritten() const;
+  /// Exchanges all rows with another table that nobody reads yet. Readers see the ones or the others; the old ones on disk
+  /// may be erased afterwards.
+  void swap_in(table& built);
 
  private:
   using row_map = std::map<std::string, std::string, std::less<>>;
-  [[nodiscard]] row_map overlay(std::string_view prefix, std::string_view from, std::size_t limit) const;
+  /// Where rows are on disk. Those were read from another place if it is not the same afterwards.
+  struct place {
+    const store::database* db = nullptr;
+    std::string rows;
+  };
+  struct merged {
+    place from;
+    row_map rows;
+  };
+  [[nodiscard]] merged overlay(std::string_view prefix, std::string_view from, std::size_t limit) const;
+  [[nodiscard]] bool is_still(const place&) const;
 
-  std::string prefix_;
-  std::atomic<const store::database*> db_{nullptr};
   mutable std::shared_mutex mutex_;
+  place place_;
   row_map fresh_;    // put since the last collect
   row_map writing_;  // collected, perhaps not in the database yet
 };

@@ -2,14 +2,15 @@
 
 namespace usher::projections {
 
-result<void> users::load(const store::database& db) {
-  table_.open(db);
+result<void> users::load(const store::database& db, const std::string& rows) {
+  table_.open(db, rows);
   return {};
 }
 
 void users::apply(const v1::Record& record) {
   for (const auto& event : record.events()) {
     if (!event.has_user()) continue;
+    look_at(event);
     v1::Snapshot stored;
     auto& state = *stored.mutable_user();
     switch (event.user().kind_case()) {

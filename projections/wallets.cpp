@@ -48,14 +48,15 @@ std::string_view word_of(movement type) {
   return {};
 }
 
-result<void> wallets::load(const store::database& db) {
-  table_.open(db);
+result<void> wallets::load(const store::database& db, const std::string& rows) {
+  table_.open(db, rows);
   return {};
 }
 
 void wallets::apply(const v1::Record& record) {
   for (const auto& event : record.events()) {
     if (!event.has_wallet()) continue;
+    look_at(event);
     if (!entry_from(event.wallet())) continue;
     v1::StreamEvent kept;
     kept.set_version(event.version());

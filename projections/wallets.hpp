@@ -25,11 +25,14 @@ class wallets final : public projection {
  public:
   [[nodiscard]] std::string_view name() const override { return "wallets"; }
   [[nodiscard]] std::uint32_t version() const override { return 2; }
-  [[nodiscard]] result<void> load(const store::database&) override;
+  [[nodiscard]] payloads concerns() const override { return {v1::StreamEvent::kWallet}; }
+  [[nodiscard]] std::unique_ptr<projection> fresh() const override { return std::make_unique<wallets>(); }
+  [[nodiscard]] result<void> load(const store::database&, const std::string& rows) override;
   void apply(const v1::Record&) override;
   void collect(row_writer& out) override { table_.collect(out); }
   void written() override { table_.written(); }
-  void clear() override { table_.clear(); }
+  [[nodiscard]] std::size_t unwritten() const override { return table_.unwritten(); }
+  void swap_in(projection& built) override { table_.swap_in(static_cast<wallets&>(built).table_); }
 
   /// Newest first; what moved nothing of the balance (a refused debit; money that is set aside, or free again) is no entry.
   /// @param cursor  as in reservations::of_user
@@ -37,7 +40,7 @@ class wallets final : public projection {
                                                    std::size_t limit) const;
 
  private:
-  table table_{"wallets"};
+  table table_;
 };
 
 }  // namespace usher::projections
