@@ -108,7 +108,7 @@ int list_offline(const projection_flags& flags) {
 /// Opening would make a log where there is none.
 result<std::unique_ptr<store::database>> open_to_write(const std::string& data) {
   const auto directory = log_directory(data);
-  if (!std::filesystem::exists(std::filesystem::path{directory} / "CURRENT")) return failure{errc::invalid_argument, data + " holds no log"};
+  if (!std::filesystem::exists(std::filesystem::path{directory} / "CURRENT")) return failure{errc::io_failure, data + " holds no log"};
   return store::database::open(directory);
 }
 
@@ -129,7 +129,7 @@ int rebuild_offline(const projection_flags& flags) {
   if (!db) return complain(db.error());
   projections::runner runner;
   const bool is_all = flags.name == "all";
-  if (!is_all && !runner.has(flags.name)) return complain({errc::invalid_argument, "there is no read model " + flags.name});
+  if (!is_all && !runner.has(flags.name)) return complain({errc::io_failure, "there is no read model " + flags.name});
   if (auto started = runner.start(**db); !started) return complain(started.error());
   const auto names = is_all ? runner.names() : std::vector<std::string>{flags.name};
   auto done = rebuild_each(runner, names, records_in(**db));
