@@ -1,5 +1,7 @@
 #include "cli_verify.hpp"
 
+#include <boost/json/serialize.hpp>
+
 #include <fstream>
 #include <iostream>
 #include <iterator>
