@@ -1,80 +1,51 @@
 #include "cli_stats.hpp"
 
+#include <boost/json/serialize.hpp>
+
 #include <algorithm>
 #include <iostream>
-#include <map>
 #include <memory>
 
-#include "cli_offline.hpp"
-#include "cli_progress.hpp"
-#include "events/json.hpp"
+#include "cli_report.hpp"
 
 namespace usher::cli {
 namespace {
 
+namespace json = boost::json;
+
 struct stats_flags {
-  std::string data = "data";
-  bool json = false;
+  server_flags node;
+  bool as_json = false;
 };
 
-struct totals {
-  std::uint64_t records = 0;
-  std::uint64_t events = 0;
-  std::uint64_t bytes = 0;
-  std::uint32_t partitions = 0;
-  std::map<std::string, std::uint64_t> by_type;
-};
-
-result<totals> count_all(const store::database& db) {
-  totals out;
-  progress bar{records_in(db)};
-  v1::Record record;
-  std::string damage;
-  for (std::uint32_t p = 0; p != partition_count && damage.empty(); ++p) {
-    if (db.durable_end(p) != 0) ++out.partitions;
-    const auto scanned = db.scan_stored(p, 0, [&](std::uint64_t index, std::string_view stored) {
-      if (!record.ParseFromArray(stored.data(), static_cast<int>(stored.size()))) {
-        damage = "record " + std::to_string(index) + " of partition " + std::to_string(p) + " can't be decoded";
-        return false;
-      }
-      ++out.records;
-      out.bytes += stored.size();
-      out.events += static_cast<std::uint64_t>(record.events_size());
-      for (const auto& event : record.events()) ++out.by_type[type_of(event, "payload")];
-      bar.advance(1);
-      return true;
-    });
-    if (!scanned) return scanned.error();
-  }
-  if (!damage.empty()) return failure{errc::corrupted, damage};
-  return out;
-}
-
-void print_json(const totals& all) {
-  std::string out;
-  json_writer json{out};
-  json.begin_object().member("records", all.records).member("events", all.events).member("bytes", all.bytes);
-  json.member("partitionsInUse", all.partitions).member("partitions", partition_count).key("eventsByType").begin_object();
-  for (const auto& [type, count] : all.by_type) json.member(type, count);
-  json.end_object().end_object();
-  std::cout << out << '\n';
-}
-
-void print_table(const totals& all) {
-  std::cout << "records     " << all.records << " (" << all.bytes << " bytes before compression)\n"
-            << "events      " << all.events << '\n'
-            << "partitions  " << all.partitions << " of " << partition_count << " in use\n";
+void print_types(const json::object& types) {
   std::size_t widest = 0;
-  for (const auto& [type, count] : all.by_type) widest = std::max(widest, type.size());
-  for (const auto& [type, count] : all.by_type) std::cout << "  " << type << std::string(widest - type.size() + 2, ' ') << count << '\n';
+  for (const auto& type : types) widest = std::max(widest, type.key().size());
+  for (const auto& type : types)
+    std::cout << "  " << type.key() << std::string(widest - type.key().size() + 2, ' ') << number_of(types, type.key()) << '\n';
+}
+
+void print_table(const json::object& all) {
+  std::cout << "records     " << number_of(all, "records") << " (" << number_of(all, "bytes") << " bytes before compression)\n";
+  if (const auto first = text_of(all, "firstAt"); !first.empty()) std::cout << "from        " << first << " to " << text_of(all, "lastAt") << '\n';
+  std::cout << "events      " << number_of(all, "events") << '\n'
+            << "partitions  " << number_of(all, "partitionsInUse") << " of " << number_of(all, "partitions") << " in use\n";
+  if (const auto* types = all.if_contains("eventsByType"); types && types->is_object()) print_types(types->as_object());
+  std::cout << "largest partitions\n";
+  for (const auto& item : list_of(all, "largestPartitions")) {
+    const auto& p = item.as_object();
+    std::cout << "  " << number_of(p, "partition") << ": " << number_of(p, "records") << " records, " << number_of(p, "bytes") << " bytes\n";
+  }
+  std::cout << "largest streams\n";
+  for (const auto& item : list_of(all, "largestStreams"))
+    std::cout << "  " << text_of(item.as_object(), "stream") << ": " << number_of(item.as_object(), "events") << " events\n";
 }
 
 int print_stats(const stats_flags& flags) {
-  const auto db = open_offline(flags.data);
-  if (!db) return complain(db.error());
-  const auto all = count_all(**db);
+  const auto all = report(flags.node, "/admin/stats", "{}", http::stats_report);
   if (!all) return complain(all.error());
-  flags.json ? print_json(*all) : print_table(*all);
+  if (flags.as_json) std::cout << json::serialize(*all) << '\n';
+  else print_table(*all);
   return succeeded;
 }
 
@@ -82,10 +53,12 @@ int print_stats(const stats_flags& flags) {
 
 void add_stats(CLI::App& app, int& code) {
   auto flags = std::make_shared<stats_flags>();
-  auto* verb = app.add_subcommand("stats", "Count what the log of a stopped node holds: records, events by type, partitions in use");
-  verb->add_option("--data", flags->data, "The node's data directory")->capture_default_str();
-  verb->add_flag("--json", flags->json, "As a JSON object");
-  verb->footer("Example:\n  usher stats --data data");
+  auto* verb = app.add_subcommand("stats", "Count what the log holds: records, events by type, the largest partitions and streams");
+  add_server_flags(*verb, flags->node);
+  verb->add_flag("--json", flags->as_json, "As a JSON object");
+  verb->footer(
+      "Where a node runs on --data it counts; else the log is read as it is. The bytes are those of the records, before compression.\n"
+      "Example:\n  usher stats --data data");
   verb->callback([flags, &code] { code = print_stats(*flags); });
 }
 

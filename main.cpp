@@ -12,6 +12,7 @@
 #include "cli_draw.hpp"
 #include "cli_log.hpp"
 #include "cli_projection.hpp"
+#include "cli_replay.hpp"
 #include "cli_stats.hpp"
 #include "cli_verify.hpp"
 #include "cli_queue.hpp"
@@ -102,6 +103,7 @@ int main(int argc, char** argv) {
   usher::cli::add_log(app, code);
   usher::cli::add_projection(app, code);
   usher::cli::add_stats(app, code);
+  usher::cli::add_replay(app, code);
   usher::cli::add_verify(app, code);
   usher::cli::add_user(app, code);
   usher::cli::add_verify_draw(app, code);

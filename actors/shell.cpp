@@ -136,7 +136,8 @@ void shell::handle(const request_ptr& r) {
   if (answered_before(r)) return;
   if (r->expected_version && *r->expected_version != version_)
     return answer_in_order(r, rejected(v1::VERSION_MISMATCH, "It is at version " + std::to_string(version_) + " by now."));
-  auto d = state_->decide(ref_, r->command, {around_.clock.now(), r->user_id, r->role});
+  const auto now = around_.clock.now();
+  auto d = state_->decide(ref_, r->command, {now, r->user_id, r->role});
   switch (d.what) {
     case entity_decision::kind::reject: {
       answer a;
@@ -148,7 +149,7 @@ void shell::handle(const request_ptr& r) {
       postponed_.push_back(r);
       return;
     case entity_decision::kind::park: parked_.push_back(r); [[fallthrough]];
-    case entity_decision::kind::accept: return accept(r, std::move(d));
+    case entity_decision::kind::accept: return accept(r, std::move(d), now);
   }
 }
 
@@ -175,7 +176,8 @@ bool shell::answered_before(const request_ptr& r) {
   return true;
 }
 
-void shell::accept(const request_ptr& r, entity_decision d) {
+/// @param now  what the decision went by, and the record says: so it can be decided again
+void shell::accept(const request_ptr& r, entity_decision d, time_point now) {
   const bool parks = d.what == entity_decision::kind::park;
   if (d.events.empty() && d.parts.empty()) {
     answer a;
@@ -186,7 +188,6 @@ void shell::accept(const request_ptr& r, entity_decision d) {
     return drive();
   }
   if (parks) process_ = std::make_shared<const origin>(origin{r->correlation, r->traceparent});
-  const auto now = around_.clock.now();
   auto written = begin_record(*r, now);
   auto& record = *written.record;
   audience tells;

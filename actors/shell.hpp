@@ -102,7 +102,7 @@ class shell : public caf::event_based_actor {
   void handle(const slip_ptr&);
   bool answered_before(const request_ptr&);
   void refuse(const slip_ptr&, v1::Rejection);
-  void accept(const request_ptr&, entity_decision);
+  void accept(const request_ptr&, entity_decision, time_point now);
   bool settled();
   void end_slip(slip_end::outcome);
   void changed();

@@ -18,6 +18,7 @@ std::vector<route> make_routes(engine& e) {
   add_operation_routes(table, e);
   add_evidence_routes(table, e);
   add_projection_routes(table, e);
+  add_replay_routes(table, e);
   add_node_routes(table, e);
   return table;
 }
