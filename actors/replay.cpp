@@ -74,7 +74,7 @@ std::string first_difference(const v1::Snapshot& stored, const v1::Snapshot& fol
   return differ.Compare(stored, folded) ? std::string{} : found.path;
 }
 
-/// What of an event a decision is responsible for, and a text that is the same where that is.
+/// What of an event a decision is responsible for. Deadlines are compared where it is folded.
 v1::StreamEvent decided_part(const v1::StreamEvent& e) {
   v1::StreamEvent out = e;
   out.clear_schema();
@@ -158,7 +158,7 @@ class stored_snapshots {
 /// One partition, or those of its entities whose turn it is.
 class replayer {
  public:
-  replayer(const store::database& db, const replay_settings& s, const replay_progress& progress) : db_{db}, settings_{s}, progress_{progress} {}
+  replayer(const store::database& db, const replay_settings& s, const replay_progress& progress) : db_{db}, settings_{s}, progress_{progress}, engine_{s.awake_max} {}
 
   result<replayed> run() {
     if (auto loaded = snapshots_.load(db_, settings_, out_); !loaded) return loaded.error();

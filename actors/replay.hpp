@@ -27,6 +27,7 @@ class unordered_hash {
 struct replay_settings {
   bool decide = false;                  ///< decide the recorded commands again, too
   std::uint64_t records_a_pass = 2'000'000;  ///< of a partition: what has more of them is folded in several passes, but not where commands are decided
+  std::size_t awake_max = 100'000;      ///< as offline_engine: how many entities are kept ready
   std::size_t differences_max = 100;    ///< that are told; all are counted
   std::uint64_t snapshot_schema = 0;    ///< 0: snapshots of any schema are compared
 };

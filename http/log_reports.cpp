@@ -184,7 +184,7 @@ class count {
         if (!record_.ParseFromArray(stored.data(), static_cast<int>(stored.size())))
           stopped = failure{errc::corrupted, "record " + place_of({p, index}) + " can't be decoded"};
         else if (take(here, stored.size()); records_ % 1024 == 0 && progress && !progress(records_, total))
-          stopped = cancelled();
+          stopped.emplace(cancelled());
         return !stopped;
       });
       if (!scanned) return scanned;
