@@ -9,6 +9,7 @@
 #include <boost/json.hpp>
 
 #include <chrono>
+#include <cstdio>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
@@ -63,6 +64,22 @@ inline program_run run_program(std::vector<std::string> words) {
   ended.out = read(file("out"));
   ended.err = read(file("err"));
   return ended;
+}
+
+struct said {
+  std::string text;  ///< on standard output and standard error
+  int code = 0;
+};
+
+/// Runs `usher` with these words, which the shell reads.
+inline said run(const std::string& words) {
+  std::FILE* output = ::popen((std::string{USHER_BINARY} + " " + words + " 2>&1 </dev/null").c_str(), "r");
+  if (!output) throw std::runtime_error("no process");
+  said out;
+  for (int c = std::fgetc(output); c != EOF; c = std::fgetc(output)) out.text += static_cast<char>(c);
+  const int status = ::pclose(output);
+  out.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return out;
 }
 
 }  // namespace usher::tests
