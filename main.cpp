@@ -7,9 +7,13 @@
 #include <iostream>
 
 #include "bench/bare_server.hpp"
+#include "cli_archive.hpp"
+#include "cli_backup.hpp"
 #include "cli_client.hpp"
 #include "cli_common.hpp"
+#include "cli_completion.hpp"
 #include "cli_draw.hpp"
+#include "cli_export.hpp"
 #include "cli_log.hpp"
 #include "cli_projection.hpp"
 #include "cli_replay.hpp"
@@ -92,6 +96,7 @@ int main(int argc, char** argv) {
   CLI::App app{"Usher sells seats: reservations, waiting rooms and payments on an event log."};
   app.name("usher");
   app.require_subcommand(1);
+  app.footer("Completion for your shell: eval \"$(usher completion bash)\"");
   int code = exit_code::succeeded;
   add_serve(app, code);
   add_up(app, code);
@@ -107,6 +112,12 @@ int main(int argc, char** argv) {
   usher::cli::add_verify(app, code);
   usher::cli::add_user(app, code);
   usher::cli::add_verify_draw(app, code);
+  usher::cli::add_export(app, code);
+  usher::cli::add_import(app, code);
+  usher::cli::add_backup(app, code);
+  usher::cli::add_restore(app, code);
+  usher::cli::add_archive(app, code);
+  usher::cli::add_completion(app, code);
   add_bare_server(app, code);
   try {
     app.parse(argc, argv);

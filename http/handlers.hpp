@@ -28,6 +28,7 @@ void add_evidence_routes(rows&, engine&);
 void add_audit_routes(rows&, engine&);
 void add_projection_routes(rows&, engine&);
 void add_replay_routes(rows&, engine&);
+void add_backup_routes(rows&, engine&);
 
 using reply = asio::awaitable<response>;
 

@@ -19,6 +19,7 @@ std::vector<route> make_routes(engine& e) {
   add_evidence_routes(table, e);
   add_projection_routes(table, e);
   add_replay_routes(table, e);
+  add_backup_routes(table, e);
   add_node_routes(table, e);
   return table;
 }
