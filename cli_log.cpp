@@ -3,94 +3,105 @@
 #include <iostream>
 #include <memory>
 
-#include "cli_offline.hpp"
+#include "cli_past.hpp"
 #include "events/json.hpp"
+#include "events/words.hpp"
 
 namespace usher::cli {
 namespace {
 
-struct log_flags {
-  std::string data = "data";
+struct log_flags : server_flags {
   std::optional<std::uint32_t> partition;
   std::uint64_t from = 1;
   std::uint64_t limit = 50;
+  std::string stream, type, user, since, until;
+  bool follow = false;
   bool json = false;
-
-  [[nodiscard]] std::uint32_t first() const { return partition.value_or(0); }
-  [[nodiscard]] std::uint32_t end() const { return partition ? *partition + 1 : partition_count; }
 };
 
-/// What is printed is copied and sent around. A hash can be attacked at leisure, and whoever knows the secret of a draw
-/// before it is held knows its order. Afterwards it stands in the event that tells everybody.
-v1::Record without_secrets(const v1::Record& record) {
-  auto out = record;
-  if (out.command().show().has_open()) out.mutable_command()->mutable_show()->mutable_open()->clear_draw_secret();
-  if (out.command().user().has_sign_up()) out.mutable_command()->mutable_user()->mutable_sign_up()->clear_sealed();
-  for (auto& event : *out.mutable_events()) {
-    if (event.user().has_signed_up()) event.mutable_user()->mutable_signed_up()->clear_password_hash();
-    if (event.queue().has_opened()) event.mutable_queue()->mutable_opened()->clear_draw_secret();
-  }
-  return out;
-}
-
-std::string line_of(const v1::Record& record) {
-  auto out = std::to_string(record.partition()) + "/" + std::to_string(record.index()) + "  " + to_rfc3339(from_ms(record.at_ms())) + "  " +
-             key_of(record.target()) + "  " + type_of(record.command(), "kind");
+std::string text_of_record(const v1::Record& record) {
+  auto out = place_of({record.partition(), record.index()}) + "  " + to_rfc3339(from_ms(record.at_ms())) + "  " + name_of(record.target()) + "  " +
+             type_of(record.command(), "kind");
   if (!record.user_id().empty()) out += "  by " + record.user_id();
-  for (const auto& event : record.events()) {
-    out += "\n    " + key_of(event.stream()) + " v" + std::to_string(event.version()) + "  " + type_of(event, "payload");
+  for (const auto& event : record.events())
+    out += "\n    " + name_of(event.stream()) + " v" + std::to_string(event.version()) + "  " + type_of(event, "payload");
+  return out + '\n';
+}
+
+/// @return nullopt where the text is empty  @error invalid_argument
+result<std::optional<std::int64_t>> time_in(const std::string& flag, const std::string& text) {
+  if (text.empty()) return std::optional<std::int64_t>{};
+  const auto time = from_rfc3339(text);
+  if (!time) return failure{errc::invalid_argument, flag + ": a time like 2026-05-31T10:00:03.250Z"};
+  return std::optional{to_ms(*time)};
+}
+
+result<actors::log_filter> filter_of(const log_flags& flags) {
+  actors::log_filter out;
+  out.partition = flags.partition;
+  out.from = flags.from;
+  out.type = flags.type;
+  out.user = user_named(flags.user);
+  if (!flags.stream.empty()) {
+    out.stream = entity_named(flags.stream);
+    if (!out.stream) return failure{errc::invalid_argument, "--stream: a kind and a name, as in seat/shw_7q2m4x9c1v5k3tza/A-12"};
   }
+  const auto since = time_in("--since", flags.since);
+  if (!since) return since.error();
+  const auto until = time_in("--until", flags.until);
+  if (!until) return until.error();
+  out.since_ms = *since;
+  out.until_ms = *until;
   return out;
 }
 
-void print_record(const v1::Record& record, bool json) {
-  if (!json) {
-    std::cout << line_of(record) << '\n';
-    return;
-  }
-  std::string text;
-  to_json(without_secrets(record), text);
-  std::cout << text << '\n';
-}
-
-int print_log(const store::database& db, const log_flags& flags) {
-  std::uint64_t left = flags.limit;
+int print_log(const log_flags& flags) {
+  const auto filter = filter_of(flags);
+  if (!filter) return complain(filter.error());
+  const auto from = past::open(flags);
+  if (!from) return complain(from.error());
+  if (flags.follow && !from->is_live()) return complain({errc::invalid_argument, "--follow: no node runs on " + flags.data});
+  const auto limit = flags.follow ? 0 : flags.limit;
+  std::uint64_t printed = 0;
   bool more = false;
-  for (auto p = flags.first(); p != flags.end() && !more; ++p) {
-    const auto scanned = db.scan(p, flags.from, [&](const store::record_ptr& record, std::string_view) {
-      if (flags.limit != 0 && left == 0) {
-        more = true;
-        return false;
-      }
-      if (flags.limit != 0) --left;
-      print_record(*record, flags.json);
-      return true;
-    });
-    if (!scanned) return complain(scanned.error());
-  }
+  const auto read = from->log(*filter, flags.follow, limit == 0 ? 0 : limit + 1, [&](const v1::Record& record) {
+    more = limit != 0 && printed == limit;
+    if (more) return false;
+    ++printed;
+    std::cout << (flags.json ? actors::line_of(record) : text_of_record(record));
+    if (flags.follow) std::cout.flush();
+    return true;
+  });
+  if (!read) return complain(read.error());
   if (more) std::cerr << "there is more: --limit 0 for everything\n";
   return succeeded;
 }
 
-int read_log(const log_flags& flags) {
-  const auto db = open_offline(flags.data);
-  if (!db) return complain(db.error());
-  return print_log(**db, flags);
+void add_filters(CLI::App& verb, log_flags& flags) {
+  auto* partition = verb.add_option("--partition", flags.partition, "Only this one; default: all, one after another")
+                        ->check(CLI::Range(std::uint32_t{0}, partition_count - 1));
+  verb.add_option("--from", flags.from, "Index of the first record, within --partition")->capture_default_str()->needs(partition);
+  verb.add_option("--stream", flags.stream, "Only what touched this entity: KIND/NAME, as in seat/shw_7q2m4x9c1v5k3tza/A-12 or wallet/ann@example.org");
+  verb.add_option("--type", flags.type, "Only commands or events of this type: reservation.place, seat.held");
+  verb.add_option("--user", flags.user, "Only what this user (an id or an e-mail address) sent, or what touched their wallet, account or allowance");
+  verb.add_option("--since", flags.since, "From this time on (RFC 3339)");
+  verb.add_option("--until", flags.until, "Up to this time (RFC 3339)");
 }
 
 }  // namespace
 
 void add_log(CLI::App& app, int& code) {
   auto flags = std::make_shared<log_flags>();
-  auto* verb = app.add_subcommand("log", "Print the log of a node that is stopped");
-  verb->add_option("--data", flags->data, "The node's data directory")->capture_default_str();
-  auto* partition = verb->add_option("--partition", flags->partition, "Only this one; default: all, one after another")
-                        ->check(CLI::Range(std::uint32_t{0}, partition_count - 1));
-  verb->add_option("--from", flags->from, "Index of the first record, within --partition")->capture_default_str()->needs(partition);
+  auto* verb = app.add_subcommand("log", "Print the records of the log, of a running node or of one that is stopped");
+  add_server_flags(*verb, *flags);
+  add_filters(*verb, *flags);
   verb->add_option("--limit", flags->limit, "Records at most; 0: all")->capture_default_str();
-  verb->add_flag("--json", flags->json, "One JSON object a line, without password hashes and the secrets of draws");
-  verb->footer("Examples:\n  usher log --data data --partition 17 --from 100 --limit 20 --json");
-  verb->callback([flags, &code] { code = read_log(*flags); });
+  verb->add_flag("--follow", flags->follow, "Wait for new records of a running node, and print each as it comes, until interrupted");
+  verb->add_flag("--json", flags->json, "One JSON object a line, without personal data and the secrets of draws");
+  verb->footer("Examples:\n  usher log --data data --partition 17 --from 100 --limit 20 --json\n"
+               "  usher log --user ann@example.org --since 2026-05-31T10:00:00Z\n"
+               "  usher log --follow --type reservation.confirmed");
+  verb->callback([flags, &code] { code = print_log(*flags); });
 }
 
 }  // namespace usher::cli

@@ -14,6 +14,7 @@
 #include "cli_completion.hpp"
 #include "cli_draw.hpp"
 #include "cli_export.hpp"
+#include "cli_history.hpp"
 #include "cli_log.hpp"
 #include "cli_projection.hpp"
 #include "cli_replay.hpp"
@@ -107,6 +108,9 @@ int main(int argc, char** argv) {
   usher::cli::add_bench(app, code);
   usher::cli::add_log(app, code);
   usher::cli::add_projection(app, code);
+  usher::cli::add_history(app, code);
+  usher::cli::add_state(app, code);
+  usher::cli::add_diff(app, code);
   usher::cli::add_stats(app, code);
   usher::cli::add_replay(app, code);
   usher::cli::add_verify(app, code);

@@ -16,6 +16,7 @@
 #include "actors/process.hpp"
 #include "actors/terms.hpp"
 #include "store/journal.hpp"
+#include "store/snapshots.hpp"
 
 namespace usher::tests {
 
@@ -59,6 +60,9 @@ class log_maker {
     index_.flush(db_).value();
     db_.flush().value();
   }
+
+  /// The clock is wrong from now on, as after somebody set it back.
+  void set_back(std::chrono::milliseconds by) { now_ms_ -= by.count(); }
 
   [[nodiscard]] std::uint64_t records() const { return records_; }
   [[nodiscard]] std::uint64_t events() const { return events_; }
@@ -492,7 +496,7 @@ class log_maker {
       stored = [this, snapshots = std::move(snapshots)](std::optional<log_position> at) mutable {
         for (auto& s : snapshots) {
           s.set_index(at->index);
-          db_.put_derived(store::family::snapshots, {{key_of(s.stream()), s.SerializeAsString()}}).value();
+          store::put_snapshot(db_, s).value();
         }
       };
     journal_.hand_over(std::move(made.record), made.hashes, std::move(stored), key);

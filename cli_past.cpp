@@ -1,0 +1,173 @@
+#include "cli_past.hpp"
+
+#include <cctype>
+
+#include "actors/testimony.hpp"
+#include "cli_offline.hpp"
+#include "cli_progress.hpp"
+#include "events/json.hpp"
+#include "store/head.hpp"
+#include "store/moment.hpp"
+
+namespace usher::cli {
+namespace {
+
+/// As a part of a path or a query may be written (RFC 3986); slashes stay.
+std::string escaped(std::string_view text) {
+  static constexpr std::string_view digits = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (std::isalnum(byte) != 0 || std::string_view{"-._~/"}.find(c) != std::string_view::npos) out += c;
+    else out.append({'%', digits[byte >> 4], digits[byte & 15U]});
+  }
+  return out;
+}
+
+/// The query of a target, member by member.
+class query {
+ public:
+  query& with(std::string_view name, const std::string& value) {
+    if (value.empty()) return *this;
+    text_ += (text_.empty() ? '?' : '&') + std::string{name} + '=' + escaped(value);
+    return *this;
+  }
+  [[nodiscard]] const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+result<store::moment> moment_in(const std::string& text, const v1::EntityRef& ref) {
+  if (text.empty()) return store::moment{};
+  if (const auto when = store::moment_from(text, partition_of(ref.group()))) return *when;
+  return failure{errc::invalid_argument, text + ": a time like 2026-05-31T10:00:03.250Z, or a position in partition " +
+                                             std::to_string(partition_of(ref.group())) + ", where " + name_of(ref) + " lives"};
+}
+
+result<std::uint64_t> index_in(const store::database& db, const std::string& text, const v1::EntityRef& ref) {
+  const auto when = moment_in(text, ref);
+  if (!when) return when.error();
+  return store::index_at(db, partition_of(ref.group()), *when);
+}
+
+result<actors::testified> witness(const store::database& db, const v1::EntityRef& ref) {
+  const auto head = store::stored_head(db, ref);
+  if (!head) return head.error();
+  if (head->version == 0) return failure{errc::io_failure, "There never was such an entity."};
+  return actors::testified{db, ref, *head};
+}
+
+std::string target_of(const std::string& what, const v1::EntityRef& ref) { return "/audit/" + what + '/' + escaped(name_of(ref)); }
+
+std::string time_text(std::optional<std::int64_t> at_ms) { return at_ms ? to_rfc3339(from_ms(*at_ms)) : std::string{}; }
+
+}  // namespace
+
+std::string user_named(const std::string& text) { return text.find('@') == std::string::npos ? text : make_user_id(text); }
+
+std::optional<v1::EntityRef> entity_named(const std::string& text) {
+  auto ref = entity_from(text);
+  if (!ref) return ref;
+  if (ref->kind() == v1::USER || ref->kind() == v1::WALLET) ref->set_group(user_named(ref->group()));
+  if (ref->kind() == v1::ALLOWANCE) ref->set_name(user_named(ref->name()));
+  return ref;
+}
+
+result<past> past::open(const server_flags& flags) {
+  past out;
+  if (!flags.server.empty() || find_running(flags.data)) {
+    auto node = server_of(flags);
+    if (!node) return node.error();
+    out.node_ = std::move(*node);
+    return out;
+  }
+  auto db = open_offline(flags.data);
+  if (!db) return db.error();
+  out.db_ = std::move(*db);
+  return out;
+}
+
+result<std::string> past::ask(const std::string& target) const {
+  bench::http_request request;
+  request.target = target;
+  auto reply = exchange(*node_, std::move(request));
+  if (reply.status == 200) return std::move(reply.body);
+  auto detail = text_of(object_in(reply.body), "detail");
+  if (detail.empty()) detail = reply.status == 0 ? "the node can't be reached: " + reply.body : reply.body;
+  return failure{reply.status == 400 ? errc::invalid_argument : errc::io_failure, detail};
+}
+
+result<std::string> past::events(const v1::EntityRef& ref, const std::string& as_of, const std::string& cursor, std::size_t limit) const {
+  if (node_) return ask(target_of("streams", ref) + query{}.with("asOf", as_of).with("cursor", cursor).with("limit", std::to_string(limit)).text());
+  const auto upto = index_in(*db_, as_of, ref);
+  if (!upto) return upto.error();
+  const auto of = witness(*db_, ref);
+  if (!of) return of.error();
+  return actors::stream_json(*of, {actors::place_from_cursor(cursor).value_or(actors::stream_place{}), limit, *upto});
+}
+
+result<std::string> past::state(const v1::EntityRef& ref, const std::string& as_of) const {
+  if (node_) return ask(target_of("state", ref) + query{}.with("asOf", as_of).text());
+  const auto upto = index_in(*db_, as_of, ref);
+  if (!upto) return upto.error();
+  const auto of = witness(*db_, ref);
+  if (!of) return of.error();
+  auto told = actors::state_json(*of, as_of, *upto);
+  if (!told) return told.error();
+  if (!*told) return failure{errc::io_failure, "It was not there yet."};
+  return std::move(**told);
+}
+
+result<std::string> past::difference(const v1::EntityRef& ref, const std::string& from, const std::string& to) const {
+  if (node_) return ask(target_of("diff", ref) + query{}.with("from", from).with("to", to).text());
+  const auto begin = index_in(*db_, from, ref);
+  if (!begin) return begin.error();
+  const auto end = index_in(*db_, to, ref);
+  if (!end) return end.error();
+  const auto of = witness(*db_, ref);
+  if (!of) return of.error();
+  return actors::diff_json(*of, {from, *begin}, {to.empty() ? "now" : to, *end});
+}
+
+result<void> past::read_log(const actors::log_filter& filter, std::uint64_t limit, const std::function<bool(const v1::Record&)>& visit) const {
+  actors::log_reader reader{*db_, filter};
+  progress bar{reader.total()};
+  auto left = limit;
+  bool ended = false;
+  for (;;) {
+    const auto more = reader.read([&](const v1::Record& record) {
+      ended = !visit(record) || --left == 0;
+      return !ended;
+    });
+    if (!more) return more.error();
+    if (!*more || ended) return {};
+    bar.show(reader.done(), reader.total());
+  }
+}
+
+result<void> past::log(const actors::log_filter& filter, bool follow, std::uint64_t limit, const std::function<bool(const v1::Record&)>& visit) const {
+  if (!node_) return read_log(filter, limit, visit);
+  query asked;
+  if (filter.partition) asked.with("partition", std::to_string(*filter.partition));
+  if (filter.from != 1) asked.with("from", std::to_string(filter.from));
+  if (filter.stream) asked.with("stream", name_of(*filter.stream));
+  asked.with("type", filter.type).with("user", filter.user).with("since", time_text(filter.since_ms)).with("until", time_text(filter.until_ms));
+  if (limit != 0) asked.with("limit", std::to_string(limit));
+  if (follow) asked.with("follow", "true");
+  std::string wrong;
+  v1::Record record;
+  const auto reply = bench::read_lines(node_->at, "/audit/log" + asked.text(), {{"Authorization", "Bearer " + node_->token}}, [&](std::string_view line) {
+    if (line.empty()) return true;  // a follower is told that the node is there
+    record.Clear();
+    if (const auto faults = from_json(line, record); !faults.empty()) wrong = faults.front().field() + ": " + faults.front().detail();
+    return wrong.empty() && visit(record);
+  });
+  if (!wrong.empty()) return failure{errc::corrupted, "the node's answer can't be read: " + wrong};
+  if (reply.status == 200) return {};
+  auto detail = text_of(object_in(reply.body), "detail");
+  if (detail.empty()) detail = reply.status == 0 ? "the answer broke off: " + reply.body : reply.body;
+  return failure{reply.status == 400 ? errc::invalid_argument : errc::io_failure, detail};
+}
+
+}  // namespace usher::cli

@@ -1,0 +1,273 @@
+// Any moment of the past, found quickly, is what folding the log from its beginning makes of it.
+
+#include <catch2/catch.hpp>
+
+#include <chrono>
+#include <iostream>
+#include <map>
+#include <random>
+
+#include "actors/history.hpp"
+#include "events/json.hpp"
+#include "events/words.hpp"
+#include "projections/as_of.hpp"
+#include "projections/runner.hpp"
+#include "store/head.hpp"
+#include "store/moment.hpp"
+#include "store/snapshots.hpp"
+#include "tests/log_maker.hpp"
+#include "tests/support.hpp"
+
+namespace usher::tests {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// The whole log in memory, to be folded the slow way.
+struct open_book {
+  explicit open_book(const store::database& db) {
+    for (std::uint32_t p = 0; p != partition_count; ++p)
+      db.scan(p, 1, [&](const store::record_ptr& record, std::string_view) {
+          records[p].push_back(record);
+          for (const auto& e : record->events()) streams[key_of(e.stream())].push_back({record, &e});
+          return true;
+        }).value();
+    for (const auto& [key, events] : streams) keys.push_back(key);
+  }
+
+  struct written {
+    store::record_ptr record;
+    const v1::StreamEvent* event;
+  };
+  std::map<std::uint32_t, std::vector<store::record_ptr>> records;
+  std::map<std::string, std::vector<written>> streams;
+  std::vector<std::string> keys;
+
+  [[nodiscard]] std::uint64_t index_at(std::uint32_t partition, std::int64_t at_ms) const {
+    for (const auto& record : records.at(partition))
+      if (record->at_ms() > at_ms) return record->index() - 1;
+    return records.at(partition).size();
+  }
+  [[nodiscard]] static std::string fold(const std::vector<written>& events, std::uint64_t upto) {
+    const auto state = actors::make_entity(events.front().event->stream().kind());
+    std::uint64_t version = 0;
+    for (const auto& [record, event] : events) {
+      if (record->index() > upto) break;
+      state->evolve(*event);
+      version = event->version();
+    }
+    return text_of(*state, version);
+  }
+  static std::string text_of(const actors::entity& state, std::uint64_t version) {
+    v1::Snapshot s;
+    state.save(s);
+    s.set_version(version);
+    std::string out;
+    to_json(s, out);
+    return out;
+  }
+};
+
+struct a_log {
+  temp_dir directory;
+  std::unique_ptr<store::database> db = store::database::open(directory.path).value();
+};
+
+std::uint64_t below(std::mt19937_64& random, std::uint64_t n) { return random() % n; }
+
+/// Some of the people and shows, many events each, a clock that is set back, and much that happens within one millisecond.
+void write_story(store::database& db) {
+  log_maker maker{db, {.shows = 3, .rows = 4, .seats = 10, .places = 60, .users = 24, .pace = 3ms, .snapshot_every = 4}};
+  for (int i = 0; i != 4; ++i) {
+    maker.make(2'500);
+    maker.set_back(2s);
+  }
+  maker.make(2'500);
+}
+
+}  // namespace
+
+TEST_CASE("at 10,000 random moments every entity is what a fold from its first event makes of it") {
+  a_log log;
+  write_story(*log.db);
+  const open_book book{*log.db};
+  std::mt19937_64 random{7};
+  std::size_t with_snapshots = 0;
+  for (int round = 0; round != 10'000; ++round) {
+    const auto& events = book.streams.at(book.keys[below(random, book.keys.size())]);
+    const auto& ref = events.front().event->stream();
+    const auto partition = partition_of(ref.group());
+    const auto& records = book.records.at(partition);
+    store::moment when;
+    const auto& any = *records[below(random, records.size())];
+    if (round % 2 == 0) when.at_ms = any.at_ms() + static_cast<std::int64_t>(below(random, 3)) - 1;
+    else when.index = below(random, records.size() + 2);
+    const auto expected = round % 2 == 0 ? book.index_at(partition, when.at_ms) : std::min<std::uint64_t>(when.index, records.size());
+    const auto index = store::index_at(*log.db, partition, when).value();
+    const store::stream_head head{events.back().event->version(), events.back().record->index()};
+    const auto past = actors::state_as_of(*log.db, head, ref, index).value();
+    if (store::last_snapshot(*log.db, ref, index).value()) ++with_snapshots;
+    INFO(key_of(ref) << " at " << index << ", round " << round);
+    REQUIRE(index == expected);
+    REQUIRE(open_book::text_of(*past.state, past.version) == open_book::fold(events, index));
+  }
+  CHECK(with_snapshots > 1'000);
+}
+
+TEST_CASE("any page of an entity's events is what stands in the log, and the pages together are all of them") {
+  a_log log;
+  write_story(*log.db);
+  const open_book book{*log.db};
+  std::mt19937_64 random{11};
+  for (int round = 0; round != 2'000; ++round) {
+    const auto& events = book.streams.at(book.keys[below(random, book.keys.size())]);
+    const auto& ref = events.front().event->stream();
+    const auto upto = round % 3 == 0 ? ~std::uint64_t{0} : 1 + below(random, events.back().record->index());
+    const auto limit = 1 + below(random, 30);
+    actors::stream_place from{1 + below(random, events.size() + 1), 0};
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> expected, found;  // version, index
+    for (const auto& [record, event] : events)
+      if (event->version() >= from.version && record->index() <= upto) expected.emplace_back(event->version(), record->index());
+    for (std::optional<actors::stream_place> next = from; next;) {
+      const auto before = found.size();
+      next = actors::events_of(*log.db, {events.back().event->version(), events.back().record->index()}, ref, *next, limit, upto,
+                               [&](const v1::Record& r, const v1::StreamEvent& e) { found.emplace_back(e.version(), r.index()); }).value();
+      REQUIRE(found.size() - before <= limit);
+    }
+    INFO(key_of(ref) << " from " << from.version << " up to " << upto << ", " << limit << " at a time");
+    REQUIRE(found == expected);
+  }
+}
+
+TEST_CASE("where a stream stands is known without the index in memory, also what the rows don't know yet") {
+  a_log log;
+  {
+    log_maker maker{*log.db, {.shows = 2, .rows = 2, .seats = 5, .users = 10}};
+    maker.make(1'000);
+  }
+  const auto check = [&] {
+    const open_book book{*log.db};
+    for (const auto& [key, events] : book.streams) {
+      const auto head = store::stored_head(*log.db, events.front().event->stream()).value();
+      INFO(key);
+      REQUIRE(head.version == events.back().event->version());
+      REQUIRE(head.index == events.back().record->index());
+    }
+  };
+  check();
+  const auto user = user_ref("usr_late");
+  v1::Record late;
+  late.set_partition(partition_of(user.group()));
+  late.set_index(log.db->durable_end(late.partition()) + 1);
+  auto& event = *late.add_events();
+  *event.mutable_stream() = user;
+  event.set_version(1);
+  event.mutable_user()->mutable_signed_up();
+  log.db->append_synced({{{late.partition(), late.index()}, late.SerializeAsString()}}).value();
+  check();
+  CHECK(store::stored_head(*log.db, user_ref("usr_nobody")).value().version == 0);
+}
+
+TEST_CASE("an event of a type that nobody knows is said to be in the way") {
+  a_log log;
+  const auto seat = seat_ref("shw_aaaaaaaaaaaaaaaa", "A-1");
+  v1::Record record;
+  record.set_partition(partition_of(seat.group()));
+  record.set_index(1);
+  auto& event = *record.add_events();
+  *event.mutable_stream() = seat;
+  event.set_version(1);
+  log.db->append_synced({{{record.partition(), 1}, record.SerializeAsString()}}).value();
+  const auto past = actors::state_as_of(*log.db, {1, 1}, seat, 1);
+  REQUIRE(past.has_error());
+  CHECK(past.error().detail.find("event 1 in record " + place_of({record.partition(), 1})) != std::string::npos);
+}
+
+TEST_CASE("a moment is a time, a position, a place or an index, of one partition") {
+  const auto moment = [](std::string_view text) { return store::moment_from(text, 17); };
+  CHECK(moment("2026-05-31T10:00:03.250Z")->at_ms == to_ms(*from_rfc3339("2026-05-31T10:00:03.250Z")));
+  CHECK(moment("17/4711")->index == 4711);
+  CHECK(moment("4711")->index == 4711);
+  CHECK(moment(to_token({17, 12}))->index == 12);
+  CHECK(!moment("18/4711"));
+  CHECK(!moment(to_token({18, 12})));
+  CHECK(!moment("yesterday"));
+  CHECK(!moment(""));
+}
+
+TEST_CASE("the seats of a show at any moment are what all records up to it make of them") {
+  a_log log;
+  log_maker maker{*log.db, {.shows = 2, .rows = 10, .seats = 20, .places = 300, .users = 200, .pace = 20ms}};
+  maker.make(40'000);
+  projections::runner runner;
+  REQUIRE(runner.start(*log.db).has_value());
+  maker.make(20'000);  // which the read models have not seen
+  const auto& now = runner.views().seat_map;
+  std::mt19937_64 random{3};
+  for (const auto& show : maker.shows()) {
+    const auto partition = partition_of(show);
+    const auto end = log.db->durable_end(partition);
+    CHECK(end > 2 * projections::seat_map::checkpoint_every);
+    CHECK(now.last_checkpoint(show, end).value().has_value());
+    std::set<std::uint64_t> moments{0, 1, end, 4095, 4096, 4097, 8192, 8193, now.known_upto(partition), now.known_upto(partition) + 1};
+    while (moments.size() < 100) moments.insert(below(random, end + 1));
+    const auto head = store::stored_head(*log.db, show_ref(show)).value();
+    projections::seat_map seats;
+    log.db->scan(partition, 1, [&](const store::record_ptr& record, std::string_view) {
+        seats.apply(*record);
+        if (!moments.contains(record->index())) return true;
+        const auto then = projections::seats_as_of(*log.db, now, head, show, record->index()).value();
+        const auto expected = seats.find(show);
+        INFO(show << " at " << record->index());
+        REQUIRE(then.has_value() == (expected != nullptr));
+        if (!then) return true;
+        REQUIRE(then->seats->bits == expected->bits);
+        REQUIRE(then->seats->counts == expected->counts);
+        REQUIRE(then->seats->version == expected->version);
+        return true;
+      }).value();
+  }
+}
+
+TEST_CASE("any moment of a long log is found at once") {
+  const auto events = number_from_environment("USHER_TEST_EVENTS", 20'000);
+  a_log log;
+  log_maker maker{*log.db};
+  maker.make(events);
+  projections::runner runner;
+  REQUIRE(runner.start(*log.db).has_value());
+  std::mt19937_64 random{5};
+  std::map<std::string, std::vector<double>> took_ms;
+  const auto measure = [&](const std::string& what, const auto& work) {
+    const auto began = std::chrono::steady_clock::now();
+    work();
+    took_ms[what].push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began).count());
+  };
+  for (int round = 0; round != 40; ++round) {
+    const auto show = maker.shows()[below(random, maker.shows().size())];
+    const auto user = maker.users()[below(random, maker.users().size())];
+    const auto when = store::moment{.at_ms = to_ms(maker.now()) - static_cast<std::int64_t>(below(random, static_cast<std::uint64_t>(events) * 2'000))};
+    const auto look = [&](const v1::EntityRef& ref) {
+      const auto head = store::stored_head(*log.db, ref).value();
+      measure(std::string{word_of(ref.kind())}, [&] {
+        const auto index = store::index_at(*log.db, partition_of(ref.group()), when).value();
+        REQUIRE(actors::state_as_of(*log.db, head, ref, index).has_value());
+      });
+    };
+    look(stock_ref(show, "floor"));
+    look(wallet_ref(user));
+    look(queue_ref(maker.shows().back()));
+    const auto head = store::stored_head(*log.db, show_ref(show)).value();
+    measure("seats", [&] {
+      const auto index = store::index_at(*log.db, partition_of(show), when).value();
+      REQUIRE(projections::seats_as_of(*log.db, runner.views().seat_map, head, show, index).has_value());
+    });
+  }
+  for (auto& [what, all] : took_ms) {
+    std::ranges::sort(all);
+    std::cout << what << " of a log of " << maker.events() << " events as of any moment: median " << all[all.size() / 2] << " ms, worst " << all.back() << " ms\n";
+    CHECK(all[all.size() / 2] < 300);
+  }
+}
+
+}  // namespace usher::tests
