@@ -4,16 +4,20 @@
 
 #include <algorithm>
 #include <array>
-#include <utility>
 
 namespace usher::cli {
 namespace {
 
 namespace json = boost::json;
 
+struct sentence {
+  std::string_view type;
+  std::string_view text;
+};
+
 /// By type; `{name}` is a member of the event's data. Amounts are in minor units.
-constexpr std::array sentences{
-    std::pair<std::string_view, std::string_view>{"show.opened", "put on sale"},
+constexpr auto sentences = std::to_array<sentence>({
+    {"show.opened", "put on sale"},
     {"show.changed", "its terms were changed"},
     {"seat.held", "held for reservation {reservationId}"},
     {"seat.sold", "sold to reservation {reservationId}"},
@@ -69,7 +73,7 @@ constexpr std::array sentences{
     {"wallet.voided", "{amount} that were set aside as {authorizationId} are free again"},
     {"user.signed_up", "signed up"},
     {"user.erased", "erased: {reason}"},
-};
+});
 
 /// A value as a part of a sentence: of things with several members what they are called.
 std::string text_of(const json::value& value) {
@@ -85,18 +89,18 @@ std::string text_of(const json::value& value) {
   return out;
 }
 
-std::string filled(std::string_view sentence, const json::object& data) {
+std::string filled(std::string_view text, const json::object& data) {
   std::string out;
-  for (std::size_t at = 0; at < sentence.size();) {
-    const auto open = std::min(sentence.find('{', at), sentence.size());
-    out += sentence.substr(at, open - at);
-    if (open == sentence.size()) break;
-    const auto close = sentence.find('}', open);
-    const auto* value = data.if_contains(sentence.substr(open + 1, close - open - 1));
+  for (std::size_t at = 0; at < text.size();) {
+    const auto open = std::min(text.find('{', at), text.size());
+    out += text.substr(at, open - at);
+    if (open == text.size()) break;
+    const auto close = text.find('}', open);
+    const auto* value = data.if_contains(text.substr(open + 1, close - open - 1));
     const auto word = value ? text_of(*value) : std::string{};
     at = close + 1;
     // Nothing in the place of what is not said, nor two spaces around it.
-    if (word.empty() && at < sentence.size() && sentence[at] == ' ') ++at;
+    if (word.empty() && at < text.size() && text[at] == ' ') ++at;
     out += word;
   }
   while (!out.empty() && (out.back() == ' ' || out.back() == ':')) out.pop_back();
@@ -106,9 +110,9 @@ std::string filled(std::string_view sentence, const json::object& data) {
 }  // namespace
 
 std::optional<std::string> words_for(std::string_view type, const json::object& data) {
-  const auto found = std::ranges::find(sentences, type, &std::pair<std::string_view, std::string_view>::first);
+  const auto found = std::ranges::find(sentences, type, &sentence::type);
   if (found == sentences.end()) return std::nullopt;
-  return filled(found->second, data);
+  return filled(found->text, data);
 }
 
 }  // namespace usher::cli
