@@ -171,6 +171,8 @@ TEST_CASE("no answer about the past holds a draw's secret, a name or a password"
   const auto signed_up = client{office}.post("/users", R"({"name":"Ann Example","email":"ann@example.org","password":"correct horse"})", {});
   REQUIRE(signed_up.status == 201);
   const auto user = signed_up.text("userId");
+  // As a member, or as a path in which something changed.
+  const auto is_nothing = [](std::string_view rest) { return rest.starts_with(R"(":"")") || rest.starts_with(R"(","before":null,"after":""})"); };
   std::string all;
   for (const auto& path : {"streams/queue/" + show, "state/queue/" + show, "diff/queue/" + show + "?from=0", "streams/user/" + user, "state/user/" + user,
                            "streams/show/" + show, "state/show/" + show, std::string{"log"}}) {
@@ -183,7 +185,7 @@ TEST_CASE("no answer about the past holds a draw's secret, a name or a password"
   for (const auto* part : {"Ann Example", "ann@example.org", "argon2"}) CHECK(all.find(part) == std::string::npos);
   for (const auto* member : {"drawSecret", "sealed", "passwordHash"})
     for (auto at = all.find(member); at != std::string::npos; at = all.find(member, at + 1))
-      CHECK(all.substr(at + std::string_view{member}.size(), 4) == "\":\"\"");
+      CHECK(is_nothing(std::string_view{all}.substr(at + std::string_view{member}.size())));
 }
 
 TEST_CASE("the log is filtered by entity, type, user and time") {

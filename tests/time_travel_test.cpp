@@ -198,17 +198,18 @@ TEST_CASE("a moment is a time, a position, a place or an index, of one partition
 TEST_CASE("the seats of a show at any moment are what all records up to it make of them") {
   a_log log;
   log_maker maker{*log.db, {.shows = 2, .rows = 10, .seats = 20, .places = 300, .users = 200, .pace = 20ms}};
-  maker.make(40'000);
+  maker.make(36'000);
   projections::runner runner;
   REQUIRE(runner.start(*log.db).has_value());
-  maker.make(20'000);  // which the read models have not seen
+  maker.make(10'000);  // which the read models have not seen
   const auto& now = runner.views().seat_map;
   std::mt19937_64 random{3};
   for (const auto& show : maker.shows()) {
     const auto partition = partition_of(show);
     const auto end = log.db->durable_end(partition);
-    CHECK(end > 2 * projections::seat_map::checkpoint_every);
-    CHECK(now.last_checkpoint(show, end).value().has_value());
+    const bool is_busy = show == maker.shows().front();
+    CHECK((end > 2 * projections::seat_map::checkpoint_every) == is_busy);
+    CHECK(now.last_checkpoint(show, end).value().has_value() == is_busy);
     std::set<std::uint64_t> moments{0, 1, end, 4095, 4096, 4097, 8192, 8193, now.known_upto(partition), now.known_upto(partition) + 1};
     while (moments.size() < 100) moments.insert(below(random, end + 1));
     const auto head = store::stored_head(*log.db, show_ref(show)).value();
@@ -230,7 +231,7 @@ TEST_CASE("the seats of a show at any moment are what all records up to it make 
 }
 
 TEST_CASE("any moment of a long log is found at once") {
-  const auto events = number_from_environment("USHER_TEST_EVENTS", 20'000);
+  const auto events = number_from_environment("USHER_TEST_EVENTS", 5'000);
   a_log log;
   log_maker maker{*log.db};
   maker.make(events);
