@@ -141,9 +141,11 @@ TEST_CASE("any page of an entity's events is what stands in the log, and the pag
 
 TEST_CASE("where a stream stands is known without the index in memory, also what the rows don't know yet") {
   a_log log;
+  std::string show;
   {
     log_maker maker{*log.db, {.shows = 2, .rows = 2, .seats = 5, .users = 10}};
     maker.make(1'000);
+    show = maker.shows().front();
   }
   const auto check = [&] {
     const open_book book{*log.db};
@@ -155,14 +157,13 @@ TEST_CASE("where a stream stands is known without the index in memory, also what
     }
   };
   check();
-  const auto user = user_ref("usr_late");
   v1::Record late;
-  late.set_partition(partition_of(user.group()));
+  late.set_partition(partition_of(show));
   late.set_index(log.db->durable_end(late.partition()) + 1);
   auto& event = *late.add_events();
-  *event.mutable_stream() = user;
+  *event.mutable_stream() = seat_ref(show, "late");
   event.set_version(1);
-  event.mutable_user()->mutable_signed_up();
+  event.mutable_seat()->mutable_held();
   log.db->append_synced({{{late.partition(), late.index()}, late.SerializeAsString()}}).value();
   check();
   CHECK(store::stored_head(*log.db, user_ref("usr_nobody")).value().version == 0);
