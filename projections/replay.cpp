@@ -104,6 +104,8 @@ class list_hash {
 /// One read model that is folded anew, and the stored one.
 struct member {
   projection* view = nullptr;
+  std::string rows;         ///< what the keys of the folded rows begin with
+  std::string stored_rows;  ///< and those of the stored ones
   positions stored{};  ///< how far the stored rows go; where there are none, nothing is compared
   positions upto{};    ///< how far to fold now
   positions at{};      ///< how far it is
@@ -128,7 +130,7 @@ struct member {
 result<void> write(member& m, store::database& into) {
   if (!m.changed || !m.is_fine()) return {};
   const auto put = into.put_derived(store::family::views, [&m](row_writer& rows) {
-    prefixed_rows own{rows_of(*m.view), rows};
+    prefixed_rows own{m.rows, rows};
     m.view->collect(own);
   });
   if (!put) return put;
@@ -175,7 +177,7 @@ class comparison {
   comparison(member& m, const store::database& stored, const store::database& folded) : m_{m}, stored_{stored}, folded_{folded} {}
 
   result<void> run() {
-    const auto rows = rows_of(*m_.view);
+    const auto& rows = m_.rows;
     auto read = folded_.each(store::family::views, rows, rows, [&](std::string_view key, std::string_view value) {
       return catch_up_to(key.substr(rows.size()), value);
     });
@@ -196,7 +198,7 @@ class comparison {
   }
   void load_portion() {
     constexpr std::size_t portion = 1024;
-    const auto rows = rows_of(*m_.view);
+    const auto& rows = m_.stored_rows;
     const auto from = portion_.empty() ? rows : rows + last_ + '\0';
     portion_.clear();
     at_ = 0;
@@ -248,7 +250,7 @@ class comparison {
 
 /// Counts and hashes what was folded, and how far it goes.
 result<void> add_up(member& m, const store::database& folded) {
-  const auto rows = rows_of(*m.view);
+  const auto& rows = m.rows;
   list_hash hash;
   auto read = folded.each(store::family::views, rows, rows, [&](std::string_view key, std::string_view value) {
     ++m.seen.rows;
@@ -269,6 +271,7 @@ result<std::vector<member>> prepare(const store::database& db, views& fresh, sto
   for (auto* view : fresh.all()) {
     auto& m = members.emplace_back();
     m.view = view;
+    m.rows = m.stored_rows = rows_of(*view);
     m.seen.name = view->name();
     auto stored = stored_positions(db, *view);
     if (!stored) return stored.error();
