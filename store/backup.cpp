@@ -1,4 +1,5 @@
-// backup.json: {format, name, at, records, files: [{path, bytes, sha256}], partitions: [{partition, records, lastHash}]}
+// backup.json: {format, name, at, records, files: [{path, bytes, sha256}], partitions: [{partition, records, lastHash}], sum}
+// `sum` is the SHA-256 of all before it.
 
 #include "store/backup.hpp"
 
@@ -17,6 +18,7 @@
 #include "events/sha256.hpp"
 #include "store/audit.hpp"
 #include "store/file_hash.hpp"
+#include "store/hash.hpp"
 
 namespace usher::store {
 namespace {
@@ -27,6 +29,8 @@ namespace json = boost::json;
 constexpr std::string_view format = "usher-backup-1";
 constexpr std::string_view manifest_name = "backup.json";
 constexpr std::string_view log_name = "db";
+constexpr std::string_view sum_member = ",\"sum\":\"";
+constexpr std::string_view sum_end = "\"}\n";
 constexpr std::uint64_t room_besides = 64 << 20;  // bytes
 
 struct file_in {
@@ -174,8 +178,19 @@ std::string text_of(const manifest& m) {
   to.end_array().key("partitions").begin_array();
   for (const auto& [p, has] : m.partitions)
     to.begin_object().member("partition", p).member("records", has.records).member("lastHash", to_hex(has.last_hash)).end_object();
-  to.end_array().end_object();
-  return out + "\n";
+  to.end_array();
+  const auto sum = to_hex(sha256(out));
+  return out.append(sum_member).append(sum).append(sum_end);
+}
+
+/// The text without its sum, as an object; nullopt where it is not what was written.
+std::optional<std::string> without_sum(const std::string& text) {
+  const auto at = text.rfind(sum_member);
+  if (at == std::string::npos) return std::nullopt;
+  const auto body = text.substr(0, at);
+  const auto sum = to_hex(sha256(body));
+  if (text.substr(at) != std::string{sum_member}.append(sum).append(sum_end)) return std::nullopt;
+  return body + "}";
 }
 
 result<void> write_manifest(const fs::path& in, const manifest& m) {
@@ -215,9 +230,10 @@ result<manifest> read_manifest(const fs::path& backup) {
   const auto path = backup / manifest_name;
   std::ifstream in{path, std::ios::binary};
   if (!in) return failure{errc::invalid_argument, backup.string() + " is no backup: it has no " + std::string{manifest_name}};
-  const std::string text{std::istreambuf_iterator<char>{in}, {}};
+  const auto text = without_sum({std::istreambuf_iterator<char>{in}, {}});
+  if (!text) return failure{errc::corrupted, path.string() + " is damaged: it is not what was written"};
   try {
-    return manifest_from(json::parse(text).as_object());
+    return manifest_from(json::parse(*text).as_object());
   } catch (const std::exception& e) {
     return failure{errc::corrupted, path.string() + " is damaged: " + e.what()};
   }

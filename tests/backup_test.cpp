@@ -126,7 +126,7 @@ TEST_CASE("two backups of one name, and names that lead elsewhere, are refused")
   CHECK(again.at("state") == "FAILED");
   CHECK(std::string{again.at("error").as_string()}.find("already") != std::string::npos);
   for (const auto* name : {"../x", "a/b", ".hidden", "..", "x.partial", "a b"})
-    CHECK(client{n}.post("/admin/backup", json::serialize(json::object{{"name", name}}), n.director).status == 422);
+    CHECK(client{n}.post("/admin/backup", json::serialize(json::object{{"name", name}}), n.director).status == 400);
   CHECK(client{n}.post("/admin/backup", "{}", n.token("usr_ann")).status == 403);
   CHECK(client{n}.get("/admin/backups", n.token("usr_ann")).status == 403);
   CHECK(files_below(n.directory() + "/backups/a").size() > 3);
@@ -152,7 +152,6 @@ TEST_CASE("a backup in which any file was changed, lost or added is refused, and
   for (const auto& file : files_below(backup)) {
     if (fs::file_size(file) == 0) continue;
     for (const auto at : {std::uint64_t{0}, fs::file_size(file) / 2, fs::file_size(file) - 1}) {
-      if (file.ends_with("backup.json") && at + 1 == fs::file_size(file)) continue;  // the line's end
       flip_byte(file, at);
       if (const auto restored = store::restore_backup(backup, data); restored || restored.error().detail.find(fs::path{file}.filename().string()) == std::string::npos) {
         INFO((restored ? "restored" : restored.error().detail));
