@@ -13,7 +13,7 @@
 #include "store/journal.hpp"
 #include "store/stream.hpp"
 #include "tests/client.hpp"
-#include "tests/program.hpp"
+#include "tests/command_line.hpp"
 
 namespace usher::tests {
 namespace {

@@ -9,7 +9,7 @@
 #include "store/audit.hpp"
 #include "store/backup.hpp"
 #include "tests/client.hpp"
-#include "tests/program.hpp"
+#include "tests/command_line.hpp"
 
 namespace usher::tests {
 namespace {

@@ -10,7 +10,7 @@
 #include "store/audit.hpp"
 #include "store/export.hpp"
 #include "tests/client.hpp"
-#include "tests/program.hpp"
+#include "tests/command_line.hpp"
 
 namespace usher::tests {
 namespace {
