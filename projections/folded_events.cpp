@@ -1,6 +1,6 @@
 #include "projections/folded_events.hpp"
 
-#include <optional>
+#include "events/upcast.hpp"
 
 namespace usher::projections {
 
@@ -74,27 +74,7 @@ bool is_payload(int field) {
   return false;
 }
 
-template <class Payload>
-std::string unless_known(const Payload& payload) {
-  return payload.kind_case() == Payload::KIND_NOT_SET ? "this version does not know such a type of event" : "";
-}
-
 }  // namespace
-
-std::string why_unreadable(const v1::StreamEvent& event) {
-  switch (event.payload_case()) {
-    case v1::StreamEvent::kShow: return unless_known(event.show());
-    case v1::StreamEvent::kSeat: return unless_known(event.seat());
-    case v1::StreamEvent::kStock: return unless_known(event.stock());
-    case v1::StreamEvent::kAllowance: return unless_known(event.allowance());
-    case v1::StreamEvent::kReservation: return unless_known(event.reservation());
-    case v1::StreamEvent::kQueue: return unless_known(event.queue());
-    case v1::StreamEvent::kWallet: return unless_known(event.wallet());
-    case v1::StreamEvent::kUser: return unless_known(event.user());
-    case v1::StreamEvent::PAYLOAD_NOT_SET: break;
-  }
-  return "this version does not know events of such a kind";
-}
 
 // The last payload counts, as where all of it is decoded; there is one at most.
 bool folded_events::is_wanted(std::string_view event) const {
@@ -116,7 +96,8 @@ bool folded_events::read_into(v1::Record& into, std::string_view stored) const {
       case v1::Record::kLatestMsFieldNumber: into.set_latest_ms(static_cast<std::int64_t>(fields.value)); break;
       case v1::Record::kEventsFieldNumber:
         if (!is_wanted(fields.bytes)) break;
-        if (!into.add_events()->ParseFromArray(fields.bytes.data(), static_cast<int>(fields.bytes.size()))) return false;
+        if (auto& event = *into.add_events(); event.ParseFromArray(fields.bytes.data(), static_cast<int>(fields.bytes.size()))) upcast(event);
+        else return false;
         break;
       default: break;
     }

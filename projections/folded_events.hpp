@@ -10,16 +10,13 @@
 
 namespace usher::projections {
 
-/// Why this version must not skip an event, nor fold it: its type, or its payload's, is unknown. Empty: it can.
-[[nodiscard]] std::string why_unreadable(const v1::StreamEvent&);
-
 /// Decodes one record after the other into the same memory. For one thread.
 class folded_events {
  public:
   /// @param wanted  events of other payloads are left out, unless their payload is unknown
   explicit folded_events(payloads wanted) : wanted_(wanted) {}
 
-  /// Partition, index, times and the wanted events; nothing else. Valid until the next call.
+  /// Partition, index, times and the wanted events, in today's form; nothing else. Valid until the next call.
   /// @return nullptr where the bytes are no record
   [[nodiscard]] const v1::Record* read(std::string_view stored);
 

@@ -2,7 +2,7 @@
 
 #include <exception>
 
-#include "projections/folded_events.hpp"
+#include "events/upcast.hpp"
 
 namespace usher::projections {
 
@@ -44,7 +44,7 @@ std::optional<offence> apply_to(projection& view, const v1::Record& record) {
   const auto concerns = view.concerns();
   for (const auto& event : record.events()) {
     if (!concerns.has(event.payload_case())) continue;
-    if (auto why = why_unreadable(event); !why.empty()) return blame(record, &event, std::move(why));
+    if (auto why = unreadable(event)) return blame(record, &event, std::move(*why));
   }
   view.forget_event();
   try {
