@@ -110,9 +110,8 @@ result<bool> audit_thread::pull(std::uint32_t partition) {
   unsigned left = portion;
   const auto scanned = db_.scan_stored(partition, applied_[partition] + 1, [&](std::uint64_t index, std::string_view stored) {
     if (index != applied_[partition] + 1) wrong = "has a hole before ";
-    else if (!record.ParseFromArray(stored.data(), static_cast<int>(stored.size()))) wrong = "can't be decoded at ";
+    else if (!decode(stored, record)) wrong = "can't be decoded at ";
     if (wrong.empty()) {
-      upcast(record);
       take(record);
     } else {
       wrong += place_of({partition, index});

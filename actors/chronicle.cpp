@@ -5,6 +5,7 @@
 
 #include "events/json.hpp"
 #include "events/secrets.hpp"
+#include "events/upcast.hpp"
 #include "events/words.hpp"
 #include "store/moment.hpp"
 #include "store/stream.hpp"
@@ -86,7 +87,7 @@ result<bool> log_reader::read_partition(std::uint32_t partition, std::uint64_t& 
     ++done_;
     --left;
     if (may_fit(stored)) {
-      if (!record_.ParseFromArray(stored.data(), static_cast<int>(stored.size())))
+      if (!decode(stored, record_))
         broken = failure{errc::corrupted, "record " + place_of({partition, index}) + " can't be decoded"};
       else if (fits(record_))
         wants_more = visit(record_);

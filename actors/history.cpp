@@ -1,5 +1,6 @@
 #include "actors/history.hpp"
 
+#include "events/upcast.hpp"
 #include "events/words.hpp"
 #include "store/snapshots.hpp"
 
@@ -13,9 +14,9 @@ result<store::stream_head> next_place(const store::database& db, const v1::Entit
   return *snapshot && (*snapshot)->index < head.index ? **snapshot : head;
 }
 
-failure unreadable_event(const v1::Record& record, const v1::StreamEvent& event) {
+failure unreadable_event(const v1::Record& record, const v1::StreamEvent& event, const std::string& why) {
   return {errc::corrupted, name_of(event.stream()) + " can't be told: event " + std::to_string(event.version()) + " in record " +
-                               place_of({record.partition(), record.index()}) + " is of a type that this version of Usher doesn't know"};
+                               place_of({record.partition(), record.index()}) + " can't be read: " + why};
 }
 
 /// Takes in what a snapshot knows.
@@ -40,7 +41,7 @@ result<past_state> state_as_of(const store::database& db, const store::stream_he
     if (!next) return next.error();
     const store::stretch part{.after = after, .upto = upto_index, .last = next->index, .events = next->version - past.version};
     const auto visited = store::visit_stream(db, ref, part, [&](const v1::Record& record, const v1::StreamEvent& event) {
-      if (!content_of(event, "payload")) broken = unreadable_event(record, event);
+      if (const auto why = unreadable(event)) broken = unreadable_event(record, event, *why);
       if (broken) return false;
       past.state->evolve(event);
       past.version = event.version();

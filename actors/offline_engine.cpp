@@ -1,4 +1,5 @@
 #include "actors/offline_engine.hpp"
+#include "events/upcast.hpp"
 
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
@@ -92,7 +93,7 @@ offline_record offline_engine::record(request& r, time_point at, offline_decisio
       who.state->evolve(e);
       *e.mutable_stream() = share.of;
       e.set_version(++who.version);
-      e.set_schema(1);
+      e.set_schema(schema_of(e));
       if (const auto due = who.state->deadline()) e.set_deadline_ms(to_ms(*due));
       *record.add_events() = std::move(e);
       out.hashes.streams.push_back(share.key);

@@ -9,6 +9,7 @@
 
 #include "actors/offline_engine.hpp"
 #include "events/json.hpp"
+#include "events/upcast.hpp"
 
 namespace usher::actors {
 namespace {
@@ -26,15 +27,6 @@ std::string type_of(const pb::Message& message) {
   const auto* inner_choice = inner.GetDescriptor()->FindOneofByName("kind");
   const auto* what = inner_choice ? inner.GetReflection()->GetOneofFieldDescriptor(inner, inner_choice) : nullptr;
   return std::string{field->name()} + '.' + (what ? what->name() : "unknown");
-}
-
-/// Whether the payload, and what is in it, are known to this code.
-bool is_known(const v1::StreamEvent& e) {
-  const auto* choice = e.GetDescriptor()->FindOneofByName("payload");
-  const auto* field = e.GetReflection()->GetOneofFieldDescriptor(e, choice);
-  if (!field) return false;
-  const auto& payload = e.GetReflection()->GetMessage(e, field);
-  return payload.GetReflection()->GetOneofFieldDescriptor(payload, payload.GetDescriptor()->FindOneofByName("kind")) != nullptr;
 }
 
 /// What is told is copied and sent around: nothing of a person, nor what a draw will go by.
@@ -186,7 +178,7 @@ class replayer {
     std::optional<failure> broken;
     v1::Record record;
     const auto scanned = db_.scan_stored(p, 1, [&](std::uint64_t index, std::string_view stored) {
-      if (!record.ParseFromArray(stored.data(), static_cast<int>(stored.size()))) {
+      if (!decode(stored, record)) {
         broken = failure{errc::corrupted, "record " + std::to_string(p) + '/' + std::to_string(index) + " can't be decoded"};
         return false;
       }
@@ -224,7 +216,7 @@ class replayer {
       blame(at_, key_of(e.stream()), e.version(), "The event is of a stream that this code doesn't know.");
       return {};
     }
-    if (!is_known(e)) blame(at_, key_of(e.stream()), e.version(), "The event is of a type that this code doesn't know.");
+    if (const auto why = unreadable(e)) blame(at_, key_of(e.stream()), e.version(), "The event can't be read: " + *why + '.');
     if (const auto before = engine_.version(key); e.version() != before + 1)
       blame(at_, key_of(e.stream()), e.version(), "Version " + std::to_string(e.version()) + " follows version " + std::to_string(before) + '.');
     const auto deadline_ms = engine_.take(e, key);

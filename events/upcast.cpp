@@ -50,8 +50,10 @@ void upcast(v1::StreamEvent& e) {
   e.set_schema(person_sealed);
 }
 
-void upcast(v1::Record& record) {
-  for (auto& e : *record.mutable_events()) upcast(e);
+bool decode(std::string_view stored, v1::Record& into) {
+  if (!into.ParseFromArray(stored.data(), static_cast<int>(stored.size()))) return false;
+  for (auto& e : *into.mutable_events()) upcast(e);
+  return true;
 }
 
 std::optional<std::string> unreadable(const v1::StreamEvent& e) {

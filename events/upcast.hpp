@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "events/record.pb.h"
 
@@ -18,7 +19,9 @@ std::uint32_t schema_of(const v1::StreamEvent&);
 /// Brings an event of an earlier schema to today's form. One of today's, and one that can't be read, stays as it is.
 /// Pure. Cost: nothing that can be measured for one of today's.
 void upcast(v1::StreamEvent&);
-void upcast(v1::Record&);  ///< all of its events
+/// A record from its stored bytes, all of its events in today's form. `into` may be one that is used again and again.
+/// @return false where the bytes can't be decoded
+[[nodiscard]] bool decode(std::string_view stored, v1::Record& into);
 
 /// Why an event can't be read: its type is unknown, or its schema is newer than this version's. Half a sentence, such as "it is of
 /// a type that this version of Usher doesn't know".

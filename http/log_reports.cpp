@@ -8,6 +8,7 @@
 #include "actors/replay.hpp"
 #include "events/json.hpp"
 #include "events/sha256.hpp"
+#include "events/upcast.hpp"
 #include "projections/replay.hpp"
 
 namespace usher::http {
@@ -181,7 +182,7 @@ class count {
       here.number = p;
       std::optional<failure> stopped;
       const auto scanned = db.scan_stored(p, 1, [&](std::uint64_t index, std::string_view stored) {
-        if (!record_.ParseFromArray(stored.data(), static_cast<int>(stored.size())))
+        if (!decode(stored, record_))
           stopped = failure{errc::corrupted, "record " + place_of({p, index}) + " can't be decoded"};
         else if (take(here, stored.size()); records_ % 1024 == 0 && progress && !progress(records_, total))
           stopped.emplace(cancelled());

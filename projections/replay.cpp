@@ -10,6 +10,7 @@
 #include "events/sha256.hpp"
 #include "projections/bytes.hpp"
 #include "projections/catalogue.hpp"
+#include "projections/rows.hpp"
 
 namespace usher::projections {
 namespace {
@@ -17,40 +18,8 @@ namespace {
 constexpr std::uint64_t write_every = 1024;   // records, as a node does
 constexpr std::size_t differences_max = 20;   // of a read model, that are told
 
-using positions = std::array<std::uint64_t, partition_count>;
-
-std::string rows_of(const projection& p) { return std::string{p.name()} + '/'; }
-
-/// How far the stored rows go. @return nullopt where there are none of this version
-result<std::optional<positions>> stored_positions(const store::database& db, const projection& p) {
-  const auto row = db.get(store::family::views, std::string{p.name()} + '!');
-  if (!row) return row.error();
-  if (!*row) return std::optional<positions>{};
-  positions at{};
-  try {
-    byte_reader in{**row};
-    if (in.number() != p.version()) return std::optional<positions>{};
-    while (!in.rest().empty()) {
-      const auto partition = in.number();
-      at.at(partition) = in.number();
-    }
-  } catch (const std::exception& e) {
-    return failure{errc::corrupted, "the checkpoint of " + std::string{p.name()} + ": " + e.what()};
-  }
-  return std::optional{at};
-}
-
-/// Puts a prefix before the keys of rows.
-class prefixed_rows final : public row_writer {
- public:
-  prefixed_rows(std::string prefix, row_writer& into) : prefix_(std::move(prefix)), into_(into) {}
-  void put(std::string_view key, std::string_view value) override { into_.put(prefix_ + std::string{key}, value); }
-  void erase(std::string_view key) override { into_.erase(prefix_ + std::string{key}); }
-
- private:
-  const std::string prefix_;
-  row_writer& into_;
-};
+// Nothing else is in the scratch database.
+constexpr std::uint64_t folded_generation = 1;
 
 std::string printable(std::string_view key) {
   static constexpr char digits[] = "0123456789abcdef";
@@ -104,8 +73,8 @@ class list_hash {
 /// One read model that is folded anew, and the stored one.
 struct member {
   projection* view = nullptr;
-  std::string rows;         ///< what the keys of the folded rows begin with
-  std::string stored_rows;  ///< and those of the stored ones
+  std::string stored_rows;  ///< what the keys of the stored rows begin with
+  std::string folded_rows;  ///< and of those that are folded now
   positions stored{};  ///< how far the stored rows go; where there are none, nothing is compared
   positions upto{};    ///< how far to fold now
   positions at{};      ///< how far it is
@@ -130,7 +99,7 @@ struct member {
 result<void> write(member& m, store::database& into) {
   if (!m.changed || !m.is_fine()) return {};
   const auto put = into.put_derived(store::family::views, [&m](row_writer& rows) {
-    prefixed_rows own{m.rows, rows};
+    prefixed_rows own{m.folded_rows, rows};
     m.view->collect(own);
   });
   if (!put) return put;
@@ -177,7 +146,7 @@ class comparison {
   comparison(member& m, const store::database& stored, const store::database& folded) : m_{m}, stored_{stored}, folded_{folded} {}
 
   result<void> run() {
-    const auto& rows = m_.rows;
+    const auto& rows = m_.folded_rows;
     auto read = folded_.each(store::family::views, rows, rows, [&](std::string_view key, std::string_view value) {
       return catch_up_to(key.substr(rows.size()), value);
     });
@@ -250,7 +219,7 @@ class comparison {
 
 /// Counts and hashes what was folded, and how far it goes.
 result<void> add_up(member& m, const store::database& folded) {
-  const auto& rows = m.rows;
+  const auto& rows = m.folded_rows;
   list_hash hash;
   auto read = folded.each(store::family::views, rows, rows, [&](std::string_view key, std::string_view value) {
     ++m.seen.rows;
@@ -271,15 +240,16 @@ result<std::vector<member>> prepare(const store::database& db, views& fresh, sto
   for (auto* view : fresh.all()) {
     auto& m = members.emplace_back();
     m.view = view;
-    m.rows = m.stored_rows = rows_of(*view);
     m.seen.name = view->name();
-    auto stored = stored_positions(db, *view);
+    const auto stored = find_checkpoint(db, checkpoint_key(view->name()));
     if (!stored) return stored.error();
-    m.seen.stored = stored->has_value();
-    if (m.seen.stored) m.stored = **stored;
+    m.seen.stored = *stored && (*stored)->version == view->version();
+    if (m.seen.stored) m.stored = (*stored)->at;
+    if (m.seen.stored) m.stored_rows = rows_of(view->name(), (*stored)->generation);
+    m.folded_rows = rows_of(view->name(), folded_generation);
     for (const auto index : m.stored) m.seen.records += index;
     m.upto = m.stored;
-    if (auto loaded = view->load(scratch); !loaded) return loaded.error();
+    if (auto loaded = view->load(scratch, m.folded_rows); !loaded) return loaded.error();
   }
   return members;
 }

@@ -308,25 +308,29 @@ void seat_map::keep_checkpoint(const std::string& show_id, const entry& show, st
 result<std::optional<seat_map::checkpoint>> seat_map::last_checkpoint(const std::string& show_id, std::uint64_t upto_index) const {
   const auto last = checkpoint_key(show_id, upto_index);
   const auto prefix = last.substr(0, last.size() - index_digits);
-  std::optional<checkpoint> out;
-  const store::database* db = nullptr;
-  std::string own;
-  {
-    // What is not in the rows yet stays here until it is, and is later than they are.
-    const std::shared_lock lock(mutex_);
-    db = db_;
-    own = rows_;
-    for (const auto* rows : {&writing_checkpoints_, &checkpoints_}) {
-      const auto behind = rows->upper_bound(last);
-      if (behind == rows->begin() || !std::prev(behind)->first.starts_with(prefix)) continue;
-      out = checkpoint{index_in(std::prev(behind)->first), std::prev(behind)->second};
+  while (true) {
+    std::optional<checkpoint> out;
+    const store::database* db = nullptr;
+    std::string own;
+    {
+      // What is not in the rows yet stays here until it is, and is later than they are.
+      const std::shared_lock lock(mutex_);
+      db = db_;
+      own = rows_;
+      for (const auto* rows : {&writing_checkpoints_, &checkpoints_}) {
+        const auto behind = rows->upper_bound(last);
+        if (behind == rows->begin() || !std::prev(behind)->first.starts_with(prefix)) continue;
+        out = checkpoint{index_in(std::prev(behind)->first), std::prev(behind)->second};
+      }
     }
+    if (out || !db) return out;
+    auto row = db->last_of(store::family::views, own + prefix, own + last);
+    if (!row) return row.error();
+    if (*row) out = checkpoint{index_in((*row)->first), std::move((*row)->second)};
+    // Rows that were built again meanwhile lie elsewhere, and those of before are gone.
+    const std::shared_lock lock(mutex_);
+    if (rows_ == own) return out;
   }
-  if (out || !db) return out;
-  auto row = db->last_of(store::family::views, own + prefix, own + last);
-  if (!row) return row.error();
-  if (*row) out = checkpoint{index_in((*row)->first), std::move((*row)->second)};
-  return out;
 }
 
 std::uint64_t seat_map::known_upto(std::uint32_t partition) const {
@@ -368,8 +372,9 @@ void seat_map::swap_in(projection& built) {
   shows_.swap(other.shows_);
   fresh_plans_.swap(other.fresh_plans_);
   changed_.swap(other.changed_);
-  known_.swap(other.known_);
+  std::swap(db_, other.db_);
   rows_.swap(other.rows_);
+  known_.swap(other.known_);
   checkpoints_.swap(other.checkpoints_);
   writing_checkpoints_.swap(other.writing_checkpoints_);
 }

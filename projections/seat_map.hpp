@@ -142,7 +142,7 @@ class seat_map final : public projection {
   std::unordered_set<std::string> changed_;
   std::array<std::uint64_t, partition_count> known_{};  // the last record of each partition that was seen here
   const store::database* db_ = nullptr;
-  std::string rows_;             // what the keys of the rows begin with
+  std::string rows_;             // what the keys of the rows there begin with
   using row_map = std::map<std::string, std::string, std::less<>>;
   row_map checkpoints_;          // since the last collect
   row_map writing_checkpoints_;  // collected, perhaps not in the database yet

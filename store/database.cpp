@@ -122,11 +122,10 @@ rocksdb::ColumnFamilyOptions family_options(family f, const std::shared_ptr<rock
   return o;
 }
 
-result<record_ptr> decode(std::string_view stored, std::uint32_t partition, std::uint64_t index) {
+result<record_ptr> decoded(std::string_view stored, std::uint32_t partition, std::uint64_t index) {
   auto record = std::make_shared<v1::Record>();
-  if (!record->ParseFromArray(stored.data(), static_cast<int>(stored.size())))
+  if (!decode(stored, *record))
     return failure{errc::corrupted, "record " + std::to_string(index) + " of partition " + std::to_string(partition) + " can't be decoded"};
-  upcast(*record);
   return record_ptr{std::move(record)};
 }
 
@@ -330,13 +329,13 @@ result<record_ptr> database::read(log_position at) const {
   if (at.index != 0 && at.index <= impl_->archived->last(at.partition)) {
     const auto stored = impl_->archived->read(at);
     if (!stored) return stored.error();
-    return decode(*stored, at.partition, at.index);
+    return decoded(*stored, at.partition, at.index);
   }
   rocksdb::PinnableSlice stored;
   const auto s = impl_->db->Get({}, impl_->at(family::log), slice(log_key(at.partition, at.index)), &stored);
   if (s.IsNotFound()) return record_ptr{};
   if (!s.ok()) return failure_of(s, "reading a record");
-  return decode(view(stored), at.partition, at.index);
+  return decoded(view(stored), at.partition, at.index);
 }
 
 result<void> database::scan_stored(std::uint32_t partition, std::uint64_t from,
@@ -363,7 +362,7 @@ result<void> database::scan(std::uint32_t partition, std::uint64_t from,
                             const std::function<bool(record_ptr, std::string_view)>& visit) const {
   std::optional<failure> broken;
   auto scanned = scan_stored(partition, from, [&](std::uint64_t index, std::string_view stored) {
-    auto record = decode(stored, partition, index);
+    auto record = decoded(stored, partition, index);
     if (!record) broken = record.error();
     return record && visit(std::move(*record), stored);
   });

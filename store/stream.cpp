@@ -47,7 +47,7 @@ result<void> visit_records(const database& db, const v1::EntityRef& stream, std:
   auto scanned = db.scan_stored(partition, from, [&](std::uint64_t index, std::string_view stored) {
     // Texts stand in a message as they are, so that a record without these bytes is none of the stream's.
     if (stored.find(stream.name().empty() ? stream.group() : stream.name()) == std::string_view::npos) return true;
-    if (record.ParseFromArray(stored.data(), static_cast<int>(stored.size()))) return visit(record);
+    if (decode(stored, record)) return visit(record);
     broken = failure{errc::corrupted, "record " + std::to_string(index) + " of partition " + std::to_string(partition) + " can't be decoded"};
     return false;
   });

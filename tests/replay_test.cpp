@@ -161,11 +161,11 @@ TEST_CASE("a row of a view that was changed, lost or added is named") {
   CHECK_FALSE(std::filesystem::exists(log.dir.path + "/scratch"));
 
   std::vector<std::string> keys;
-  log.db->each(store::family::views, "wallets/", {}, [&](std::string_view key, std::string_view) {
+  log.db->each(store::family::views, "wallets@1/", {}, [&](std::string_view key, std::string_view) {
       keys.emplace_back(key);
       return keys.size() < 10;
     }).value();
-  log.db->put_derived(store::family::views, {{keys[3], "nonsense"}, {keys[7], std::nullopt}, {"wallets/~", "more"}}).value();
+  log.db->put_derived(store::family::views, {{keys[3], "nonsense"}, {keys[7], std::nullopt}, {"wallets@1/~", "more"}}).value();
   seen = log.replay_views();
   for (const auto& v : seen) {
     CHECK(v.hash == hashes[v.name]);  // of the log, which is the same
@@ -268,7 +268,7 @@ TEST_CASE("a node, its stopped data and a copy of it have the same hashes, and t
   auto dearer = log.find([](const auto& r) { return r.command().reservation().has_extend(); });
   dearer.mutable_command()->mutable_reservation()->mutable_extend()->set_seconds(1);
   log.rewrite(dearer);
-  log.db->put_derived(store::family::views, {{"wallets/~", "more"}}).value();
+  log.db->put_derived(store::family::views, {{"wallets@1/~", "more"}}).value();
   log.db->flush().value();
   log.db.reset();
   const auto wrong = run_program({"replay", "--data", log.data, "--decide"});
