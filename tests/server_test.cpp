@@ -497,7 +497,7 @@ TEST_CASE("every code has its place in the public table") {
       {415, {"unsupported-media-type"}}, {431, {"header-too-large"}},
       {409, {"seat-unavailable", "reservation-not-pending", "ticket-limit-exceeded", "idempotency-in-flight", "already-exists", "orphan-seat",
              "extension-unavailable", "authorization-ended", "ticket-moved"}},
-      {410, {"reservation-expired", "queue-ticket-expired", "sale-closed"}}, {412, {"version-mismatch"}},
+      {410, {"reservation-expired", "queue-ticket-expired", "sale-closed", "erased"}}, {500, {"stream-unreadable"}}, {412, {"version-mismatch"}},
       {422, {"idempotency-key-reused", "validation-failed"}}, {428, {"precondition-required"}}, {429, {"rate-limited"}},
       {503, {"busy", "queue-paused", "no-quorum", "shutting-down"}}, {504, {"outcome-unknown"}}};
   for (int i = 1; i < usher::v1::Code_ARRAYSIZE; ++i) {
