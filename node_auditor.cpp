@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "events/upcast.hpp"
+#include "events/words.hpp"
 
 namespace usher {
 namespace {
@@ -20,8 +21,6 @@ constexpr std::chrono::milliseconds look_around_every{500};
 constexpr std::chrono::minutes shouting_span{1};
 constexpr unsigned shouts_max = 20;  // within that span
 constexpr int niceness = 5;          // a third of the others' share where processors are short
-
-std::string place_of(log_position at) { return std::to_string(at.partition) + '/' + std::to_string(at.index); }
 
 /// Whoever answers buyers comes first. A system that refuses this gets a thread like the others.
 void give_way() {

@@ -9,7 +9,9 @@
 
 #include "actors/offline_engine.hpp"
 #include "events/json.hpp"
+#include "events/secrets.hpp"
 #include "events/upcast.hpp"
+#include "events/words.hpp"
 
 namespace usher::actors {
 namespace {
@@ -17,26 +19,6 @@ namespace {
 namespace pb = google::protobuf;
 
 constexpr std::uint64_t progress_every = 1024;
-
-/// `reservation.place`: what a oneof holds, and what is in that.
-std::string type_of(const pb::Message& message) {
-  const auto* choice = message.GetDescriptor()->FindOneofByName("kind");
-  const auto* field = choice ? message.GetReflection()->GetOneofFieldDescriptor(message, choice) : nullptr;
-  if (!field || field->cpp_type() != pb::FieldDescriptor::CPPTYPE_MESSAGE) return "unknown";
-  const auto& inner = message.GetReflection()->GetMessage(message, field);
-  const auto* inner_choice = inner.GetDescriptor()->FindOneofByName("kind");
-  const auto* what = inner_choice ? inner.GetReflection()->GetOneofFieldDescriptor(inner, inner_choice) : nullptr;
-  return std::string{field->name()} + '.' + (what ? what->name() : "unknown");
-}
-
-/// What is told is copied and sent around: nothing of a person, nor what a draw will go by.
-void drop_secrets(v1::StreamEvent& e) {
-  if (e.queue().has_opened()) e.mutable_queue()->mutable_opened()->clear_draw_secret();
-  if (!e.user().has_signed_up()) return;
-  const auto at_ms = e.user().signed_up().at_ms();
-  e.mutable_user()->mutable_signed_up()->Clear();
-  e.mutable_user()->mutable_signed_up()->set_at_ms(at_ms);
-}
 
 /// Where two states differ first, as a path; the values are left out, for they may be a person's.
 std::string first_difference(const v1::Snapshot& stored, const v1::Snapshot& folded) {
@@ -254,7 +236,7 @@ class replayer {
   // --- deciding
 
   void decide_again(const v1::Record& record) {
-    auto& total = out_.by_command[type_of(record.command())];
+    auto& total = out_.by_command[type_of(record.command(), "kind")];
     if (const auto why = impossible(record); !why.empty()) {
       ++total.impossible;
       ++out_.why_impossible[why];
@@ -291,7 +273,7 @@ class replayer {
     ++total.other;
     if (out_.redecisions.size() == settings_.differences_max) return;
     auto decided = d.is_refused() ? json_of(d.rejection) : d.what == entity_decision::kind::postpone ? R"({"postponed":true})" : json_of(outcome, is);
-    out_.redecisions.push_back({at_, key_of(record.target()), type_of(record.command()), json_of(record.outcome(), was), std::move(decided)});
+    out_.redecisions.push_back({at_, key_of(record.target()), type_of(record.command(), "kind"), json_of(record.outcome(), was), std::move(decided)});
   }
 
   static std::string time_of(std::int64_t ms) { return ms == 0 ? "none" : to_rfc3339(from_ms(ms)); }

@@ -9,14 +9,13 @@
 #include "events/json.hpp"
 #include "events/sha256.hpp"
 #include "events/upcast.hpp"
+#include "events/words.hpp"
 #include "projections/replay.hpp"
 
 namespace usher::http {
 namespace {
 
 namespace pb = google::protobuf;
-
-std::string place_of(log_position at) { return std::to_string(at.partition) + '/' + std::to_string(at.index); }
 
 std::uint64_t records_in(const store::database& db) {
   std::uint64_t sum = 0;
@@ -90,27 +89,12 @@ bool is_same(const actors::replayed& r, const std::vector<projections::replayed_
 
 // --- stats
 
-std::string name_in(const pb::Message& message, const char* oneof, const pb::Message** inner = nullptr) {
-  const auto* choice = message.GetDescriptor()->FindOneofByName(oneof);
-  const auto* field = choice ? message.GetReflection()->GetOneofFieldDescriptor(message, choice) : nullptr;
-  if (!field) return "unknown";
-  if (inner) *inner = &message.GetReflection()->GetMessage(message, field);
-  return std::string{field->name()};
-}
-
-/// `reservation.placed`.
-std::string type_of(const v1::StreamEvent& e) {
-  const pb::Message* payload = nullptr;
-  const auto kind = name_in(e, "payload", &payload);
-  return payload ? kind + '.' + name_in(*payload, "kind") : kind;
-}
-
 /// Types are few and events many: their names are made once. Both cases together are a number.
 class type_counts {
  public:
   void count(const v1::StreamEvent& e) {
     auto& [name, times] = counts_[{e.payload_case(), inner_case(e)}];
-    if (times++ == 0) name = type_of(e);
+    if (times++ == 0) name = type_of(e, "payload");
   }
   [[nodiscard]] std::map<std::string, std::uint64_t> by_name() const {
     std::map<std::string, std::uint64_t> out;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <exception>
 
+#include "events/words.hpp"
+
 namespace usher::projections {
 
 namespace {
@@ -10,8 +12,6 @@ namespace {
 constexpr std::size_t rows_max = 1024;            // in one batch, about
 constexpr std::uint64_t records_max = 65'536;     // between two batches: what a crash may cost, and what waits in memory
 constexpr std::uint64_t progress_every = 1024;    // records
-
-std::string place_of(log_position at) { return std::to_string(at.partition) + '/' + std::to_string(at.index); }
 
 }  // namespace
 

@@ -6,6 +6,7 @@
 #include <exception>
 #include <limits>
 
+#include "events/words.hpp"
 #include "projections/builder.hpp"
 
 namespace usher::projections {
@@ -15,9 +16,6 @@ namespace {
 // Records that are folded while those who feed wait, before a rebuilt read model is exchanged.
 constexpr std::uint64_t last_stretch = 256;
 
-std::string place_of(const v1::Record& record) {
-  return std::to_string(record.partition()) + '/' + std::to_string(record.index());
-}
 
 }  // namespace
 
@@ -175,7 +173,7 @@ result<void> runner::pull(std::uint32_t partition, std::uint64_t before, bool an
   const auto scanned = db_->scan(partition, applied(partition) + 1, [&](store::record_ptr record, std::string_view) {
     if (record->index() >= before) return false;
     if (record->index() != applied(partition) + 1) {
-      inner = failure{errc::corrupted, "the log has a hole before " + place_of(*record)};
+      inner = failure{errc::corrupted, "the log has a hole before " + place_of({record->partition(), record->index()})};
       return false;
     }
     take(*record);
@@ -199,7 +197,7 @@ result<void> runner::take_in(const offered& records) {
     }
     const auto next = applied(partition) + 1;
     if (record->index() < next) continue;
-    if (record->index() > next) return failure{errc::corrupted, "the log has a hole before " + place_of(*record)};
+    if (record->index() > next) return failure{errc::corrupted, "the log has a hole before " + place_of({record->partition(), record->index()})};
     take(*record);
     announce(*record);
     if (auto flushed = flush_if_due(); !flushed) return flushed;

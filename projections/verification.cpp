@@ -4,11 +4,11 @@
 #include <filesystem>
 
 #include "events/sha256.hpp"
+#include "events/words.hpp"
+#include "store/archive.hpp"
 
 namespace usher::projections {
 namespace {
-
-std::string place_of(log_position at) { return std::to_string(at.partition) + '/' + std::to_string(at.index); }
 
 /// Both passes as one: of the files by their bytes, of the records by theirs on average.
 class way {
@@ -101,6 +101,9 @@ result<verification> verify(const verify_options& options) {
     auto noted = store::check_noted_files(**db, options.data_directory, options.database_directory);
     if (!noted) out.found.push_back({"file", "db", noted.error().detail});
     else add(out, std::move(*noted));
+    auto segments = store::check_segments(**db, [&w](std::uint64_t bytes) { return w.read(bytes); });
+    if (!segments) return segments.error();
+    add(out, std::move(*segments));
   }
   if (auto looked = look_at_log(options, **db, w, out); !looked) return looked.error();
   out.ended_early = w.ended_early();

@@ -109,13 +109,18 @@ result<archive_outcome> archive_before(database& db, time_point before, const st
   return out;
 }
 
-std::vector<std::string> faults_in_segments(const database& db, const std::function<void(std::uint64_t)>& read) {
-  std::vector<std::string> out;
+result<checked_files> check_segments(const database& db, const std::function<bool(std::uint64_t)>& read) {
+  checked_files out;
   for (const auto& s : db.archived()) {
     const auto path = db.path_of(s);
-    const auto hash = sha256_of_file(path, read);
-    if (!hash) out.push_back("the archived segment " + path + " can't be read: " + hash.error().detail);
-    else if (*hash != s.sha256) out.push_back("the archived segment " + path + " is not what was written");
+    bool more = true;
+    const auto hash = sha256_of_file(path, [&](std::uint64_t bytes) { more = more && (!read || read(bytes)); });
+    ++out.files;
+    out.bytes += s.bytes;
+    const auto place = s.directory.empty() ? "db/segments/" + s.file : path;
+    if (!hash) out.found.push_back({"file", place, "The archived segment can't be read: " + hash.error().detail});
+    else if (*hash != s.sha256) out.found.push_back({"file", place, "The archived segment is not what was written."});
+    if (!more) break;
   }
   return out;
 }

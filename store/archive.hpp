@@ -5,6 +5,7 @@
 #include <string>
 
 #include "store/database.hpp"
+#include "store/files.hpp"
 
 namespace usher::store {
 
@@ -29,8 +30,7 @@ result<archive_outcome> archive_before(database&, time_point before, const std::
                                        const std::function<void(std::uint64_t)>& moved = {});
 
 /// Whether every segment's file is there and is what was once written.
-/// @param read  called with the number of bytes of each piece; may be empty
-/// @return  a sentence for each that is not
-std::vector<std::string> faults_in_segments(const database&, const std::function<void(std::uint64_t)>& read = {});
+/// @param read  told of the bytes that were read; @return false to end early. May be empty
+result<checked_files> check_segments(const database&, const std::function<bool(std::uint64_t bytes)>& read = {});
 
 }  // namespace usher::store

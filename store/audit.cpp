@@ -17,6 +17,7 @@
 #include <map>
 #include <set>
 
+#include "events/words.hpp"
 #include "store/bug.hpp"
 #include "store/evidence.hpp"
 #include "store/hash.hpp"
@@ -73,8 +74,6 @@ namespace {
 
 constexpr std::size_t classes = 4096;
 constexpr std::size_t classes_looked_at_max = 64;  // in the second pass
-
-std::string place_of(std::uint32_t partition, std::uint64_t index) { return std::to_string(partition) + '/' + std::to_string(index); }
 
 std::uint64_t number_at(std::string_view bytes, std::size_t place) {
   std::uint64_t n = 0;
@@ -232,13 +231,13 @@ class whole_audit {
     auto head = heads_[p].begin();
     const auto scanned = db_.scan_stored(p, 0, [&](std::uint64_t index, std::string_view stored) {
       if (index != before.records + 1) {
-        blame("record", place_of(p, before.records + 1), index > before.records + 2 ? "It and those up to " + place_of(p, index - 1) + " are missing." : "It is missing.");
+        blame("record", place_of({p, before.records + 1}), index > before.records + 2 ? "It and those up to " + place_of({p, index - 1}) + " are missing." : "It is missing.");
         before = {index - 1, {}};
         head = heads_[p].end();  // the tree can't be made any more
       }
       const auto hash = sha256(stored);
       if (!record_.ParseFromArray(stored.data(), static_cast<int>(stored.size()))) {
-        blame("record", place_of(p, index), "It can't be decoded.");
+        blame("record", place_of({p, index}), "It can't be decoded.");
       } else {
         judge(p, index, before, last_epoch);
         last_epoch = record_.epoch();
@@ -249,20 +248,20 @@ class whole_audit {
       grow(p, tree, block, head, stored, hash);
       return advance();
     });
-    if (!scanned) blame("record", place_of(p, before.records + 1), "The log can't be read from here on: " + scanned.error().detail);
+    if (!scanned) blame("record", place_of({p, before.records + 1}), "The log can't be read from here on: " + scanned.error().detail);
     if (!going_on_) return;
     out_.records += before.records;
     if (head != heads_[p].end())
-      blame("evidence", place_of(p, before.records), "The log ends here, and checkpoint " + std::to_string(heads_[p].back().number) + " was signed for the records up to " +
+      blame("evidence", place_of({p, before.records}), "The log ends here, and checkpoint " + std::to_string(heads_[p].back().number) + " was signed for the records up to " +
                                                          place_of(p, heads_[p].back().size) + '.');
   }
 
   void judge(std::uint32_t p, std::uint64_t index, const audited& before, std::uint64_t last_epoch) {
-    if (record_.partition() != p || record_.index() != index) blame("record", place_of(p, index), "It says that it stands elsewhere.");
-    if (record_.epoch() < last_epoch) blame("record", place_of(p, index), "It has an epoch before its predecessor's.");
+    if (record_.partition() != p || record_.index() != index) blame("record", place_of({p, index}), "It says that it stands elsewhere.");
+    if (record_.epoch() < last_epoch) blame("record", place_of({p, index}), "It has an epoch before its predecessor's.");
     if (record_.previous_hash() == before.last_hash || (before.last_hash.empty() && index != 1)) return;
-    blame("chain", place_of(p, index), index == 1 ? std::string{"It is the first, and carries the hash of one before it."}
-                                                  : "It doesn't carry the hash of " + place_of(p, index - 1) + ": one of the two was changed.");
+    blame("chain", place_of({p, index}), index == 1 ? std::string{"It is the first, and carries the hash of one before it."}
+                                                  : "It doesn't carry the hash of " + place_of({p, index - 1}) + ": one of the two was changed.");
   }
 
   void grow(std::uint32_t p, merkle::frontier& tree, merkle::frontier& block, std::vector<signed_head>::iterator& head, std::string_view stored,
@@ -279,7 +278,7 @@ class whole_audit {
     if (mark_of(bytes_of(tree.root()), hash) != head->mark && !was_blamed_[p]) {
       // All later ones are wrong as well.
       was_blamed_[p] = true;
-      blame("evidence", place_of(p, head->size), "Checkpoint " + std::to_string(head->number) + " was signed for other records up to here" +
+      blame("evidence", place_of({p, head->size}), "Checkpoint " + std::to_string(head->number) + " was signed for other records up to here" +
                                                      (head == heads_[p].begin() ? "." : "; up to " + place_of(p, std::prev(head)->size) + " they are those that were signed."));
     }
     ++head;
@@ -289,7 +288,7 @@ class whole_audit {
     const auto kept = block_root(db_, p, block);
     if (!kept) return blame("evidence", "evidence", kept.error().detail);
     if (*kept && **kept != root)
-      blame("evidence", place_of(p, block * leaves_in_block + 1), "The kept root of the 1,024 records from here on is another one.");
+      blame("evidence", place_of({p, block * leaves_in_block + 1}), "The kept root of the 1,024 records from here on is another one.");
   }
 
   bool advance() {
@@ -392,9 +391,9 @@ class whole_audit {
         auto& last = streams[h];
         const auto expected = touched_before(e, i) ? last.index : e.previous_index();
         if (e.version() != last.version + 1)
-          blame("stream", place_of(p, index), "An event of its " + v1::Kind_Name(e.stream().kind()) + " stream has version " + std::to_string(e.version()) + " after " + std::to_string(last.version) + '.');
+          blame("stream", place_of({p, index}), "An event of its " + v1::Kind_Name(e.stream().kind()) + " stream has version " + std::to_string(e.version()) + " after " + std::to_string(last.version) + '.');
         else if (expected != last.index)
-          blame("stream", place_of(p, index), "Its link leads to " + place_of(p, e.previous_index()) + ", and the one before it is " + place_of(p, last.index) + '.');
+          blame("stream", place_of({p, index}), "Its link leads to " + place_of({p, e.previous_index()}) + ", and the one before it is " + place_of({p, last.index}) + '.');
         last = {e.version(), index};
       }
     });

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "events/words.hpp"
 #include "store/hash.hpp"
 
 namespace usher::store {
@@ -48,8 +49,6 @@ std::string block_key(std::uint32_t partition, std::uint64_t block) {
 
 const unsigned char* bytes(std::string_view s) { return reinterpret_cast<const unsigned char*>(s.data()); }
 unsigned char* bytes(std::string& s) { return reinterpret_cast<unsigned char*>(s.data()); }
-
-std::string place_of(std::uint32_t partition, std::uint64_t index) { return std::to_string(partition) + '/' + std::to_string(index); }
 
 /// The tree over one partition, made of kept roots and of records where there are none.
 class stored_tree {
@@ -304,7 +303,7 @@ result<bool> notary::follow(std::uint64_t records_max) {
     if (const auto end = db_.durable_end(next_partition_); t.records.size() < end) {
       std::optional<failure> broken;
       const auto read = db_.scan_stored(next_partition_, t.records.size() + 1, [&](std::uint64_t index, std::string_view stored) {
-        if (index != t.records.size() + 1) broken = failure{errc::corrupted, "the log has a hole before " + place_of(next_partition_, index)};
+        if (index != t.records.size() + 1) broken = failure{errc::corrupted, "the log has a hole before " + place_of({next_partition_, index})};
         if (broken || index > end) return false;
         take(t, stored);
         if (index == end || records_max == 1) t.last_hash = sha256(stored);

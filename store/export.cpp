@@ -13,6 +13,7 @@
 #include "events/json.hpp"
 #include "events/secrets.hpp"
 #include "events/sha256.hpp"
+#include "events/words.hpp"
 #include "store/file_hash.hpp"
 #include "store/hash.hpp"
 
@@ -28,7 +29,6 @@ constexpr std::uint64_t piece_records = 4096;  // that a filter may leave out be
 constexpr std::size_t sum_digits = 16;
 constexpr std::string_view sum_member = ",\"sum\":\"";
 
-std::string place_of(const v1::Record& r) { return std::to_string(r.partition()) + "/" + std::to_string(r.index()); }
 
 /// What a oneof holds: its name, and the message.
 std::pair<std::string_view, const pb::Message*> chosen_in(const pb::Message& message, const char* oneof) {
@@ -169,7 +169,7 @@ bool log_export::takes(const v1::Record& r) const {
 void log_export::write(const v1::Record& r, std::string_view stored, std::string& out) const {
   if (request_.form != export_form::records) return write_events(r, out);
   const auto from = out.size();
-  json_writer{out}.begin_object().member("position", place_of(r)).member("record", without_secrets(r)).member("stored", to_base64(stored)).end_object();
+  json_writer{out}.begin_object().member("position", place_of({r.partition(), r.index()})).member("record", without_secrets(r)).member("stored", to_base64(stored)).end_object();
   end_line(out, from);
 }
 
@@ -180,13 +180,13 @@ void log_export::write_events(const v1::Record& r, std::string& out) const {
     const auto shown = without_secrets(e);
     const auto [type, data] = named(shown);
     if (request_.form == export_form::csv) {
-      for (const auto& cell : {place_of(r), at, key_of(e.stream()), std::to_string(e.version()), type, r.user_id(), std::string{word_of(r.role())}}) add_cell(out, cell);
+      for (const auto& cell : {place_of({r.partition(), r.index()}), at, key_of(e.stream()), std::to_string(e.version()), type, r.user_id(), std::string{word_of(r.role())}}) add_cell(out, cell);
       add_cell(out, json_of(data), true);
       continue;
     }
     const auto from = out.size();
     json_writer to{out};
-    to.begin_object().member("position", place_of(r)).member("at", at).member("stream", key_of(e.stream())).member("version", e.version());
+    to.begin_object().member("position", place_of({r.partition(), r.index()})).member("at", at).member("stream", key_of(e.stream())).member("version", e.version());
     to.member("type", type).member("userId", r.user_id()).member("role", word_of(r.role())).member("correlation", r.correlation());
     to.key("data").raw(json_of(data)).end_object();
     end_line(out, from);

@@ -7,12 +7,11 @@
 
 #include "events/base64.hpp"
 #include "events/sha256.hpp"
+#include "events/words.hpp"
 #include "store/hash.hpp"
 
 namespace usher::store {
 namespace {
-
-std::string place_of(log_position at) { return std::to_string(at.partition) + '/' + std::to_string(at.index); }
 
 std::uint64_t records_of(const v1::Checkpoint& c) {
   std::uint64_t sum = 0;

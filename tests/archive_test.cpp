@@ -196,7 +196,7 @@ TEST_CASE("archiving that is interrupted anywhere leaves a log that reads alike,
   CHECK(db->archived().size() == (step >= 2 ? 1 : 0));
   CHECK(store::archive_before(*db, second(30), "").value().records == (step >= 2 ? 40 : 60));
   CHECK(content_of(*db, here) == before);
-  CHECK(store::faults_in_segments(*db).empty());
+  CHECK(store::check_segments(*db).value().found.empty());
   for (const auto& entry : fs::directory_iterator{db->segment_directory()}) CHECK(entry.path().extension() == ".sst");
 }
 
@@ -210,7 +210,7 @@ TEST_CASE("a segment that is missing or damaged is an error that names its file,
   {
     auto db = store::database::open(log).value();
     REQUIRE(db->archived().size() == 2);
-    CHECK(store::faults_in_segments(*db).empty());
+    CHECK(store::check_segments(*db).value().found.empty());
     CHECK(store::verify_all(*db).value().records == 400);
     path = db->path_of(db->archived().front());
     CHECK(path.starts_with(dir.path + "/elsewhere/"));
@@ -218,9 +218,9 @@ TEST_CASE("a segment that is missing or damaged is an error that names its file,
   }
   const auto complaint = [&] {
     auto db = store::database::open(log).value();
-    const auto faults = store::faults_in_segments(*db);
+    const auto faults = store::check_segments(*db).value().found;
     CHECK(faults.size() == 1);
-    return faults.empty() ? std::string{} : faults.front();
+    return faults.empty() ? std::string{} : faults.front().place;
   };
   for (const auto at : {std::uint64_t{0}, size / 3, size / 2, size - 1}) {
     flip_byte(path, at);
