@@ -57,10 +57,10 @@ void print_decisions(const json::object& r) {
   const auto* found = r.if_contains("decisions");
   if (!found) return;
   const auto& decisions = found->as_object();
-  std::cout << '\n' << padded("decided again", 28) << padded("same", 12) << padded("otherwise", 12) << "impossible\n";
+  std::cout << '\n' << padded("decided again", 32) << padded("same", 12) << padded("otherwise", 12) << "impossible\n";
   for (const auto& item : list_of(decisions, "commands")) {
     const auto& c = item.as_object();
-    std::cout << "  " << padded(text_of(c, "command"), 26) << padded(std::to_string(number_of(c, "same")), 12)
+    std::cout << "  " << padded(text_of(c, "command"), 30) << padded(std::to_string(number_of(c, "same")), 12)
               << padded(std::to_string(number_of(c, "otherwise")), 12) << number_of(c, "impossible") << '\n';
   }
   for (const auto& item : list_of(decisions, "impossible")) {

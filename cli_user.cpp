@@ -24,6 +24,12 @@ struct user_flags {
   bool json = false;
 };
 
+/// `17/4711`, from a Log-Position.
+std::string place_in(const std::string& token) {
+  const auto at = position_from_token(token);
+  return at ? place_of(*at) : token;
+}
+
 std::string id_of(const user_flags& flags) {
   return flags.user.find('@') == std::string::npos ? flags.user : make_user_id(flags.user);
 }
@@ -133,7 +139,7 @@ int erase(const user_flags& flags) {
     std::cout << json::serialize(out) << '\n';
     return succeeded;
   }
-  std::cout << id_of(flags) << " is forgotten, recorded at " << reply.log_position << ".\n";
+  std::cout << id_of(flags) << " is forgotten, recorded at " << place_in(reply.log_position) << ".\n";
   if (done) std::cout << "No file of the node holds the key any more. Backups of before still do: erase again after a restore.\n";
   else std::cout << "Old files are still being rewritten" << (operation.empty() ? "" : " (operation " + operation + ")") << "; it goes on by itself.\n";
   return succeeded;

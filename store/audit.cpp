@@ -253,7 +253,7 @@ class whole_audit {
     out_.records += before.records;
     if (head != heads_[p].end())
       blame("evidence", place_of({p, before.records}), "The log ends here, and checkpoint " + std::to_string(heads_[p].back().number) + " was signed for the records up to " +
-                                                         place_of(p, heads_[p].back().size) + '.');
+                                                         place_of({p, heads_[p].back().size}) + '.');
   }
 
   void judge(std::uint32_t p, std::uint64_t index, const audited& before, std::uint64_t last_epoch) {
@@ -279,7 +279,7 @@ class whole_audit {
       // All later ones are wrong as well.
       was_blamed_[p] = true;
       blame("evidence", place_of({p, head->size}), "Checkpoint " + std::to_string(head->number) + " was signed for other records up to here" +
-                                                     (head == heads_[p].begin() ? "." : "; up to " + place_of(p, std::prev(head)->size) + " they are those that were signed."));
+                                                     (head == heads_[p].begin() ? "." : "; up to " + place_of({p, std::prev(head)->size}) + " they are those that were signed."));
     }
     ++head;
   }
@@ -345,7 +345,7 @@ class whole_audit {
         if (p >= partition_count || value.size() != 8) return blame("index", name, "A row can't be read."), true;
         (*into)[p] = number_at(value, 0);
         if ((*into)[p] > db_.durable_end(static_cast<std::uint32_t>(p)))
-          blame("index", name, "Rows were derived from " + place_of(static_cast<std::uint32_t>(p), (*into)[p]) + ", and the log ends at " +
+          blame("index", name, "Rows were derived from " + place_of({static_cast<std::uint32_t>(p), (*into)[p]}) + ", and the log ends at " +
                                    std::to_string(db_.durable_end(static_cast<std::uint32_t>(p))) + '.');
         return true;
       }), "index", name);
@@ -476,7 +476,7 @@ class whole_audit {
       const auto partition = partition_of(snapshot.stream().group());
       if (!key.starts_with(key_of(snapshot.stream()))) blame("snapshot", "snapshots", "A snapshot stands under another stream's name.");
       else if (snapshot.index() > db_.durable_end(partition) || snapshot.index() == 0)
-        blame("snapshot", place_of(partition, snapshot.index()), "A snapshot was made of this record, and the log ends at " + std::to_string(db_.durable_end(partition)) + '.');
+        blame("snapshot", place_of({partition, snapshot.index()}), "A snapshot was made of this record, and the log ends at " + std::to_string(db_.durable_end(partition)) + '.');
       return true;
     }), "snapshot", "snapshots");
   }

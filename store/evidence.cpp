@@ -81,7 +81,7 @@ class stored_tree {
     const auto first = begin / leaves_in_block * leaves_in_block;
     if (first != leaves_from_ || leaves_.size() < end - first) read_leaves(first);
     if (leaves_.size() < end - first) {
-      if (!failed_) failed_ = failure{errc::corrupted, "record " + place_of(partition_, first + leaves_.size() + 1) + " is missing"};
+      if (!failed_) failed_ = failure{errc::corrupted, "record " + place_of({partition_, first + leaves_.size() + 1}) + " is missing"};
       return {};
     }
     merkle::frontier tree;
@@ -265,7 +265,7 @@ result<void> notary::load() {
 /// The last record stands for all before it by its chain, so that it is enough to look at this one.
 result<void> notary::load_tree(const v1::PartitionHead& head) {
   const auto partition = head.partition();
-  const auto signed_for = "records up to " + place_of(partition, head.size()) + " were signed, and ";
+  const auto signed_for = "records up to " + place_of({partition, head.size()}) + " were signed, and ";
   if (partition >= partition_count || head.size() == 0) return failure{errc::corrupted, "a checkpoint names a partition that can't be"};
   if (db_.durable_end(partition) < head.size())
     return failure{errc::corrupted, signed_for + "the log ends at " + std::to_string(db_.durable_end(partition))};
