@@ -25,7 +25,8 @@ reply replay(engine& e, request_context& ctx) {
   co_return started(e, "replay", decide ? "decide" : "", work);
 }
 
-reply stats(engine& e, request_context&) {
+reply stats(engine& e, request_context& ctx) {
+  static_cast<void>(body_of<v1::Empty>(ctx));  // refuses what it doesn't know
   const operations::work work = [&e](operation_progress& p) { return stats_report(e.log, shown_in(p)); };
   co_return started(e, "stats", "", work);
 }

@@ -279,6 +279,7 @@ TEST_CASE("the index reads the streams that it is asked for, and drops what is o
   auto& e = *r->add_events();
   *e.mutable_stream() = seat_ref(show_in(here), "S-8");
   e.set_version(5);
+  e.mutable_seat()->mutable_released();
   again.journal->hand_over(std::move(r), {});
   again.write();
   CHECK(store::read_stream(*again.db, seat_ref(show_in(here), "S-8"), again.index.head(seat_ref(show_in(here), "S-8")).index).value().size() == 5);

@@ -223,7 +223,7 @@ TEST_CASE("a stream with a version missing, or an event of a type that nobody kn
     });
   };
   CHECK(says(gap, "Version 4 follows version 2"));
-  CHECK(says(unknown, "type that this code doesn't know"));
+  CHECK(says(unknown, "type that this version of Usher doesn't know"));
 }
 
 // --- as people ask for it
