@@ -374,7 +374,7 @@ class courtesy {
   }
 
  private:
-  static constexpr std::chrono::milliseconds pause_max{50};
+  static constexpr std::chrono::milliseconds pause_max{250};
   const std::atomic<std::uint64_t>& applied_;
   std::uint64_t seen_;
   std::chrono::steady_clock::time_point since_ = std::chrono::steady_clock::now();
