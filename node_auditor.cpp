@@ -2,16 +2,14 @@
 
 #include "node_auditor.hpp"
 
-#include <sched.h>
 #include <spdlog/spdlog.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "events/upcast.hpp"
 #include "events/words.hpp"
+#include "store/thread.hpp"
 
 namespace usher {
 namespace {
@@ -20,14 +18,6 @@ constexpr unsigned portion = 256;  // records
 constexpr std::chrono::milliseconds look_around_every{500};
 constexpr std::chrono::minutes shouting_span{1};
 constexpr unsigned shouts_max = 20;  // within that span
-constexpr int niceness = 5;          // a third of the others' share where processors are short
-
-/// Whoever answers buyers comes first. A system that refuses this gets a thread like the others.
-void give_way() {
-  const sched_param none{};
-  static_cast<void>(::sched_setscheduler(0, SCHED_BATCH, &none));
-  static_cast<void>(::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), niceness));
-}
 
 }  // namespace
 
@@ -66,7 +56,7 @@ std::chrono::milliseconds audit_thread::oldest_process() const {
 }
 
 void audit_thread::run() {
-  give_way();
+  store::give_way();
   auto next_look_around = std::chrono::steady_clock::now();
   while (!stopping_) {
     if (wait()) {

@@ -1,26 +1,16 @@
 #include "http/operations.hpp"
 
-#include <sched.h>
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <exception>
+
+#include "store/thread.hpp"
 
 namespace usher::http {
 namespace {
 
 constexpr std::size_t waiting_max = 64;
 constexpr std::size_t remembered_max = 1000;
-constexpr int niceness = 5;
 constexpr std::chrono::seconds pace_known_after{1};
-
-/// A system that refuses this gets a thread like the others.
-void give_way() {
-  const sched_param none{};
-  static_cast<void>(::sched_setscheduler(0, SCHED_BATCH, &none));
-  static_cast<void>(::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), niceness));
-}
 
 }  // namespace
 
@@ -72,7 +62,7 @@ std::optional<std::string> operations::start(std::string kind, std::string subje
 }
 
 void operations::run() {
-  give_way();
+  store::give_way();
   std::unique_lock lock{mutex_};
   while (true) {
     std::shared_ptr<operation> next;
