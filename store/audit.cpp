@@ -157,7 +157,7 @@ class whole_audit {
 
   result<audit_report> run() {
     if (auto read = read_evidence(); !read) blame("evidence", "evidence", read.error().detail);
-    if (!options_.partition) read_row_ends();
+    if (going_on_ && !options_.partition) read_row_ends();
     for (std::uint32_t p = 0; p != partition_count && going_on_; ++p)
       if (!options_.partition || *options_.partition == p) walk(p);
     if (going_on_ && !options_.partition) compare_rows();
@@ -183,12 +183,13 @@ class whole_audit {
     v1::Checkpoint last;
     auto read = each_checkpoint(db_, 0, [&](std::uint64_t number, const v1::SignedCheckpoint& c) {
       take_checkpoint(number, c, *key, before, last);
-      return true;
+      return ask_whether_to_go_on();
     });
     if (!read) return read;
     out_.public_key = *key && last.number() != 0 ? **key : std::string{};
     out_.checkpoints = last.number();
     for (const auto& h : last.partitions()) out_.signed_records += h.size();
+    if (!going_on_) return {};  // there are later ones
     for (std::uint32_t p = 0; p != partition_count; ++p) check_kept_tree(p, head_of(last, p));
     return {};
   }
@@ -289,6 +290,12 @@ class whole_audit {
     if (!kept) return blame("evidence", "evidence", kept.error().detail);
     if (*kept && **kept != root)
       blame("evidence", place_of({p, block * leaves_in_block + 1}), "The kept root of the 1,024 records from here on is another one.");
+  }
+
+  /// Between checkpoints, which are no records.
+  bool ask_whether_to_go_on() {
+    if (options_.advance) going_on_ = options_.advance(0);
+    return going_on_;
   }
 
   bool advance() {

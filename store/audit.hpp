@@ -41,7 +41,7 @@ inline constexpr std::size_t damage_max = 1000;
 struct audit_options {
   std::optional<std::uint32_t> partition;                  ///< only this one, and nothing derived
   std::function<void(const v1::Record&)> visit;            ///< sees each record that can be decoded, in the order of its partition
-  std::function<bool(std::uint64_t records)> advance;      ///< told of the records that were read; @return false to end early
+  std::function<bool(std::uint64_t records)> advance;      ///< told of the records that were read, 0 between checkpoints; @return false to end early
 };
 
 /// Checks everything, and goes on behind what is wrong:
