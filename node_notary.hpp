@@ -22,10 +22,11 @@ class notary_thread {
   ~notary_thread();  ///< stops it first
 
   void start();
-  /// Signs what there is, unless that would take long, and ends the thread. Nothing is written to the log meanwhile or after.
+  /// Signs what there is, or where that would take long, as far as it is, and ends the thread. Nothing is written to the log meanwhile or after.
   void stop();
 
-  /// A checkpoint that covers a record that is on disk; where there is none yet, one is made at once. Waits for at most ten seconds. Thread-safe.
+  /// A checkpoint that covers a record that is on disk; where there is none yet, one is made, at most one a second
+  /// for all who ask. Waits for at most two seconds, and not at all where it is more than 100,000 records behind. Thread-safe.
   /// @error io_failure  not in time, or it signs nothing any more
   result<v1::SignedCheckpoint> vouch(log_position);
   /// Why it signs nothing any more; empty while it does. Thread-safe.
@@ -36,6 +37,8 @@ class notary_thread {
  private:
   void run();
   bool work(bool sign_now);
+  bool sign();
+  [[nodiscard]] bool ends_here(std::uint64_t taken) const;
   void fail(const failure&);
 
   const wall_clock& clock_;
@@ -45,11 +48,13 @@ class notary_thread {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   bool stopping_ = false;
-  std::optional<log_position> wanted_;  // somebody waits for a checkpoint that covers it
+  bool wanted_ = false;  // somebody waits for a newer checkpoint
+  std::chrono::steady_clock::time_point signed_at_;
   v1::SignedCheckpoint last_;
   v1::Checkpoint last_body_;
   std::string fault_;
   std::atomic<std::uint64_t> last_number_{0};
+  std::atomic<std::uint64_t> left_{0};  // durable records that are not taken in
   std::thread thread_;  // last: it uses all of the above
 };
 

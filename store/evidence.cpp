@@ -318,6 +318,12 @@ result<bool> notary::follow(std::uint64_t records_max) {
   return false;
 }
 
+std::uint64_t notary::left() const {
+  std::uint64_t sum = 0;
+  for (std::uint32_t p = 0; p != partition_count; ++p) sum += db_.durable_end(p) - trees_[p].records.size();
+  return sum;
+}
+
 void notary::add_rows(std::uint32_t partition, const tree& t, std::vector<database::row>& rows) const {
   std::string value;
   append_number(value, t.records.size(), 8);

@@ -6,6 +6,8 @@
 
 #include "events/base64.hpp"
 #include "http/secret.hpp"
+#include "node_notary.hpp"
+#include "store/audit.hpp"
 #include "store/evidence.hpp"
 #include "store/hash.hpp"
 #include "store/proof.hpp"
@@ -106,6 +108,83 @@ TEST_CASE("a checkpoint is made of what is new, and only then") {
   sign_all(n);
   CHECK(n.last_body().number() == 2);
   CHECK(n.last_body().previous() == store::sha256(checkpoint(*log.db, 1).body()));
+}
+
+TEST_CASE("a log that is signed while it is still being read can be proved as far as that goes, and the next run continues it") {
+  temp_dir dir;
+  plain_log log{dir.path};
+  log.add(1, 3000);
+  log.add(2, 10);
+  for (std::uint64_t number = 1; number <= 4; ++number) {
+    notary n{*log.db, key()};
+    n.load().value();
+    const auto left = n.left();
+    REQUIRE(n.follow(750).value());
+    CHECK(n.left() == left - 750);
+    n.sign(from_ms(1'800'000'000'000)).value();
+    const auto c = checkpoint(*log.db, number);
+    CHECK(faults_of(store::check_proof(parsed(store::record_proof(*log.db, {1, number * 750}, store::shown::whole, c).value()), "")).empty());
+  }
+  notary n{*log.db, key()};
+  n.load().value();
+  sign_all(n);
+  CHECK(n.left() == 0);
+  CHECK(faults_of(store::check_proof(parsed(store::growth_proof(*log.db, checkpoint(*log.db, 1), checkpoint(*log.db, 5)).value()), "")).empty());
+  CHECK(store::audit(*log.db, {}).value().found.empty());
+}
+
+TEST_CASE("checking stops between two checkpoints where it is told to, and blames nobody for that") {
+  temp_dir dir;
+  plain_log log{dir.path};
+  notary n{*log.db, key()};
+  n.load().value();
+  for (int i = 0; i != 5; ++i) {
+    log.add(1, 1);
+    sign_all(n);
+  }
+  int asked = 0;
+  store::audit_options options;
+  options.advance = [&](std::uint64_t) { return ++asked != 2; };
+  const auto report = store::audit(*log.db, options).value();
+  CHECK(report.checkpoints == 2);
+  CHECK(report.records == 0);
+  CHECK(report.found.empty());
+}
+
+TEST_CASE("however many ask for proofs, a checkpoint is made at most once a second") {
+  temp_dir dir;
+  plain_log log{dir.path};
+  settable_clock clock;
+  notary_thread thread{*log.db, key(), clock, std::chrono::hours{1}};
+  const auto covering = [&](log_position at) {
+    auto c = thread.vouch(at);
+    while (!c) c = thread.vouch(at);  // the processors may be busy
+    return store::body_of(*c).value();
+  };
+  const auto began = std::chrono::steady_clock::now();
+  thread.start();
+  for (std::uint64_t i = 1; i != 4; ++i) {
+    log.add(1, 1);
+    CHECK(store::covers(covering({1, i}), {1, i}));
+    CHECK(store::covers(covering({1, i}), {1, i}));
+  }
+  CHECK(thread.last_number() == 3);
+  CHECK(std::chrono::steady_clock::now() - began >= std::chrono::seconds{2});
+  log.add(1, 1);
+  thread.stop();
+  CHECK(thread.last_number() == 4);
+}
+
+TEST_CASE("whoever asks for a proof where nothing is signed any more is told why") {
+  temp_dir dir;
+  plain_log log{dir.path};
+  log.add(1, 1);
+  notary{*log.db, key('x')}.load().value();
+  settable_clock clock;
+  notary_thread thread{*log.db, key(), clock, std::chrono::hours{1}};
+  thread.start();
+  while (thread.fault().empty()) std::this_thread::yield();
+  CHECK(thread.vouch({1, 1}).error().detail == thread.fault());
 }
 
 TEST_CASE("nothing is signed on top of a log that isn't what was signed") {
@@ -268,10 +347,11 @@ TEST_CASE("auditors follow the checkpoints, and see that each continues the one 
   CHECK(c.get("/audit/checkpoints/2").json() == all.json().at("items").at(1).as_object());
   CHECK(c.get("/audit/checkpoints/99999").status == 404);
   CHECK(c.get("/audit/checkpoints/x").status == 400);
-  const auto growth = c.get("/audit/proofs/consistency?from=1&to=" + std::to_string(newest), sale.token("usr_ann"));
+  const auto growth = c.get("/audit/proofs/consistency?from=1&to=" + std::to_string(newest), sale.token("usr_auditor", http::role::service));
   REQUIRE(growth.status == 200);
   CHECK(store::check_proof(growth.json(), "").wrong.empty());
-  CHECK(c.get("/audit/proofs/consistency?from=2&to=1", sale.token("usr_ann")).status == 400);
+  CHECK(c.get("/audit/proofs/consistency?from=2&to=1", sale.operator_token()).status == 400);
+  CHECK(c.get("/audit/proofs/consistency?from=1&to=1", sale.token("usr_ann")).status == 403);
   CHECK(c.get("/audit/proofs/consistency?from=1&to=1").status == 401);
 
   // What was signed before a restart is continued after it.
