@@ -1,5 +1,6 @@
 // What others may keep and check: signed checkpoints of the log, and proofs that lead to them.
 
+#include <algorithm>
 #include <charconv>
 
 #include "events/api.pb.h"
@@ -11,6 +12,8 @@
 
 namespace usher::http {
 namespace {
+
+constexpr std::size_t checkpoints_in_page = 20;  // of up to 20 KB each, read and written on an I/O thread
 
 std::uint64_t number_in(std::string_view text, std::string_view field) {
   std::uint64_t n = 0;
@@ -36,7 +39,7 @@ response answer_of(const v1::SignedCheckpoint& c) {
 reply list_checkpoints(engine& e, request_context& ctx) {
   const auto cursor = cursor_of(ctx);
   const auto behind = cursor.empty() ? 0 : number_in(cursor, "cursor");
-  const auto limit = limit_of(ctx);
+  const auto limit = std::min(limit_of(ctx), checkpoints_in_page);
   std::string out, next;
   json_writer json{out};
   json.begin_object().key("items").begin_array();
@@ -86,7 +89,7 @@ reply show_growth(engine& e, request_context& ctx) {
   co_return json_response(200, value_of(std::move(proof)));
 }
 
-/// Waits for a checkpoint where none covers the place yet.
+/// Waits for a checkpoint where none covers the place yet, for a moment.
 asio::awaitable<result<std::string>> prove(const engine& e, log_position at, store::shown how) {
   if (!e.vouch) co_return failure{errc::io_failure, "nothing is signed here"};
   const auto checkpoint = e.vouch(at);
@@ -118,9 +121,10 @@ struct confirmation {
   bool is_own = true;
 };
 
-asio::awaitable<std::optional<confirmation>> find_confirmation(const engine& e, std::string id, std::string owner) {
+/// @param last  the reservation's last record that is known to be on disk
+asio::awaitable<std::optional<confirmation>> find_confirmation(const engine& e, std::string id, std::string owner, std::uint64_t last) {
   const auto ref = reservation_ref(id);
-  const auto records = value_of(store::read_stream(e.log, ref, e.index.head(ref).index));
+  const auto records = value_of(store::read_stream(e.log, ref, last));
   std::optional<confirmation> out;
   std::string holder;
   bool handed_over = false;
@@ -141,12 +145,13 @@ reply show_reservation_proof(engine& e, request_context& ctx) {
   const std::string id{ctx.path_param("id")};
   if (show_of_reservation(id).empty()) throw refuse(v1::NOT_FOUND, "There is no such reservation.");
   auto entity = reservation_ref(id);
+  const auto last = e.index.head(entity).index;  // before waiting for it: what comes later may not be on disk
   co_await up_to_date(e, ctx, std::move(entity));
   const auto view = value_of(e.views.views().reservations.find(id));
   if (!view) throw refuse(v1::NOT_FOUND, "There is no such reservation.");
   const auto& owner = view->state.user_id();
   if (!ctx.caller->may_act_for(owner)) throw refuse(v1::FORBIDDEN, "The reservation is somebody else's.");
-  auto search = find_confirmation(e, id, owner);
+  auto search = find_confirmation(e, id, owner, last);
   const auto found = co_await beside(e, std::move(search));
   if (!found) throw refuse(v1::NOT_FOUND, "The reservation was never confirmed, so that there is nothing to prove.");
   const bool may_see = found->is_own || ctx.caller->role != role::user;
@@ -183,7 +188,7 @@ void add_evidence_routes(rows& table, engine& e) {
   add(table, e, method::get, "/audit/checkpoints", {.who = access::anyone}, [&e](request_context& c) { return list_checkpoints(e, c); });
   add(table, e, method::get, "/audit/checkpoints/{number}", {.who = access::anyone}, [&e](request_context& c) { return show_checkpoint(e, c); });
   add(table, e, method::get, "/audit/key", {.who = access::anyone}, [&e](request_context& c) { return show_key(e, c); });
-  add(table, e, method::get, "/audit/proofs/consistency", {}, [&e](request_context& c) { return show_growth(e, c); });
+  add(table, e, method::get, "/audit/proofs/consistency", {.who = access::service}, [&e](request_context& c) { return show_growth(e, c); });
   add(table, e, method::get, "/audit/proofs/records/{partition}/{index}", {.who = access::operator_}, [&e](request_context& c) { return show_record_proof(e, c); });
   add(table, e, method::get, "/reservations/{id}/proof", {}, [&e](request_context& c) { return show_reservation_proof(e, c); });
   add(table, e, method::post, "/admin/verify", {.who = access::operator_}, [&e](request_context& c) { return start_verify(e, c); });
