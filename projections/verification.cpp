@@ -26,6 +26,11 @@ class way {
     done_ = bytes_ + log_bytes_ * std::min(records_, of) / std::max<std::uint64_t>(of, 1);
     return tell();
   }
+  /// Segments are files to read, and hold records, too.
+  void expect_segments(std::uint64_t bytes) {
+    if (!options_.partition) bytes_ += bytes;
+    log_bytes_ += bytes;
+  }
   [[nodiscard]] bool ended_early() const { return ended_; }
 
  private:
@@ -35,10 +40,17 @@ class way {
   }
 
   const verify_options& options_;
-  const std::uint64_t bytes_, log_bytes_;
+  std::uint64_t bytes_, log_bytes_;
   std::uint64_t done_ = 0, records_ = 0;
   bool ended_ = false;
 };
+
+std::uint64_t bytes_in_segments(const store::database& db, std::optional<std::uint32_t> partition) {
+  std::uint64_t sum = 0;
+  for (const auto& s : db.archived())
+    if (!partition || s.partition == *partition) sum += s.bytes;
+  return sum;
+}
 
 void add(verification& to, store::checked_files files) {
   to.files += files.files;
@@ -97,6 +109,7 @@ result<verification> verify(const verify_options& options) {
     out.found.push_back({"file", "db", "The database can't be opened: " + db.error().detail});
     return out;
   }
+  w.expect_segments(bytes_in_segments(**db, options.partition));
   if (!options.partition) {
     auto noted = store::check_noted_files(**db, options.data_directory, options.database_directory);
     if (!noted) out.found.push_back({"file", "db", noted.error().detail});

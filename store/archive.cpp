@@ -109,6 +109,19 @@ result<archive_outcome> archive_before(database& db, time_point before, const st
   return out;
 }
 
+namespace {
+
+/// What lies among the segments beside the database and is none of them.
+void name_unlisted(const database& db, checked_files& to) {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator{db.segment_directory(), ignored}) {
+    const auto name = entry.path().filename().string();
+    if (std::ranges::none_of(db.archived(), [&](const segment& s) { return s.file == name; })) to.unchecked.push_back("db/segments/" + name);
+  }
+}
+
+}  // namespace
+
 result<checked_files> check_segments(const database& db, const std::function<bool(std::uint64_t)>& read) {
   checked_files out;
   for (const auto& s : db.archived()) {
@@ -120,8 +133,9 @@ result<checked_files> check_segments(const database& db, const std::function<boo
     const auto place = s.directory.empty() ? "db/segments/" + s.file : path;
     if (!hash) out.found.push_back({"file", place, "The archived segment can't be read: " + hash.error().detail});
     else if (*hash != s.sha256) out.found.push_back({"file", place, "The archived segment is not what was written."});
-    if (!more) break;
+    if (!more) return out;
   }
+  name_unlisted(db, out);
   return out;
 }
 

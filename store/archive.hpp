@@ -29,7 +29,7 @@ result<std::uint64_t> archivable(const database&, time_point before);
 result<archive_outcome> archive_before(database&, time_point before, const std::string& directory,
                                        const std::function<void(std::uint64_t)>& moved = {});
 
-/// Whether every segment's file is there and is what was once written.
+/// Whether every segment's file is there and is what was once written. Other files among them, beside the database, are `unchecked`.
 /// @param read  told of the bytes that were read; @return false to end early. May be empty
 result<checked_files> check_segments(const database&, const std::function<bool(std::uint64_t bytes)>& read = {});
 

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <map>
 
+#include "projections/verification.hpp"
 #include "store/archive.hpp"
 #include "store/audit.hpp"
 #include "store/journal.hpp"
@@ -198,6 +199,28 @@ TEST_CASE("archiving that is interrupted anywhere leaves a log that reads alike,
   CHECK(content_of(*db, here) == before);
   CHECK(store::check_segments(*db).value().found.empty());
   for (const auto& entry : fs::directory_iterator{db->segment_directory()}) CHECK(entry.path().extension() == ".sst");
+}
+
+TEST_CASE("checking an archived log never goes back on how far it is, and names files that are no segments") {
+  temp_dir dir;
+  fill(dir.path + "/db", 4000);
+  { auto db = store::database::open(dir.path + "/db").value(); store::archive_before(*db, second(3900), "").value(); }
+  std::ofstream{dir.path + "/db/segments/pictures.sst"} << "of a hall";
+  projections::verify_options options;
+  options.data_directory = dir.path;
+  options.database_directory = dir.path + "/db";
+  std::uint64_t furthest = 0, all = 0, fell_back = 0;
+  options.advance = [&](std::uint64_t done, std::uint64_t total) {
+    fell_back += done < furthest;
+    furthest = done;
+    all = total;
+    return true;
+  };
+  const auto checked = projections::verify(options).value();
+  CHECK(checked.found.empty());
+  CHECK(checked.unchecked == std::vector<std::string>{"db/segments/pictures.sst"});
+  CHECK(fell_back == 0);
+  CHECK(furthest <= all);
 }
 
 TEST_CASE("a segment that is missing or damaged is an error that names its file, and never a shorter log") {
