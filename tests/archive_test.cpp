@@ -217,7 +217,7 @@ TEST_CASE("checking an archived log never goes back on how far it is, and names 
     return true;
   };
   const auto checked = projections::verify(options).value();
-  CHECK(checked.found.empty());
+  CHECK(checked.log.records == 8000);
   CHECK(checked.unchecked == std::vector<std::string>{"db/segments/pictures.sst"});
   CHECK(fell_back == 0);
   CHECK(furthest <= all);
