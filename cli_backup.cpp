@@ -89,12 +89,25 @@ store::backup_progress behind(progress& bar) {
   };
 }
 
+/// Who was erased is in no file of the backup. The next node looks again, also for copies that this one doesn't know.
+result<void> purge(store::database& db) {
+  const auto users = db.users_to_purge();
+  if (!users) return users.error();
+  if (users->empty()) return {};
+  const auto gone = db.purge(*users);
+  if (!gone) return gone.error();
+  if (!*gone) return failure{errc::io_failure, "files that hold the keys of erased persons are still in use"};
+  return {};
+}
+
 /// Opened for writing, so that no node starts on it meanwhile.
 int make_offline(const backup_flags& flags) {
   const auto log = log_directory(flags.node.data);
   if (!std::filesystem::exists(std::filesystem::path{log} / "CURRENT")) return complain({errc::io_failure, flags.node.data + " holds no log"});
   const auto db = store::database::open(log);
   if (!db) return complain(db.error());
+  store::remove_drafts(flags.node.data, flags.directory());
+  if (const auto purged = purge(**db); !purged) return complain(purged.error());
   const auto now = system_wall_clock{}.now();
   const auto name = flags.name.empty() ? store::backup_name_of(now) : flags.name;
   progress bar{1, "bytes"};

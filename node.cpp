@@ -42,6 +42,7 @@
 #include "node_auditor.hpp"
 #include "node_notary.hpp"
 #include "node_projector.hpp"
+#include "store/backup.hpp"
 #include "store/bug.hpp"
 #include "store/files.hpp"
 #include "store/index.hpp"
@@ -52,6 +53,7 @@ namespace usher {
 namespace {
 
 constexpr std::chrono::seconds housekeeping_every{1};
+constexpr std::chrono::seconds purge_looked_for_every{10};
 constexpr unsigned views_stand_seconds_max = 5;   // then the node is not ready any more
 constexpr std::chrono::seconds quiet_within{10};  // actors and handlers that were told to end
 constexpr std::size_t default_body_limit = http::route_options{}.body_limit_bytes;
@@ -225,11 +227,13 @@ void node::impl::fail(const failure& f) {
 result<void> node::impl::open() {
   const auto& data = config.data_directory();
   if (auto made = make_directory(data); !made) return made;
-  std::error_code ignored;
-  std::filesystem::remove_all(std::filesystem::path{data} / "copies", ignored);  // of a process that was killed
   auto opened = options.env ? store::database::open(log_directory(data), options.env) : store::database::open(log_directory(data));
   if (!opened) return opened.error();
   db = std::move(*opened);
+  // What a process that was killed left. Whoever has the log open is the only one to work here.
+  std::error_code ignored;
+  std::filesystem::remove_all(std::filesystem::path{data} / "copies", ignored);
+  store::remove_drafts(data, engine_settings_of(config).backup_directory);
   if (auto providing = open_providers(); !providing) return providing;
   auto auth = http::tokens::open(auth_settings_of(config));
   if (!auth) return auth.error();
@@ -460,11 +464,16 @@ void node::impl::keep_house() {
   const std::chrono::seconds passivate_after{config.passivate_after_seconds()};
   const auto look_every = std::max(passivate_after / 10, std::chrono::seconds{1});
   auto next_look = std::chrono::steady_clock::now();
+  auto next_purge = next_look + purge_looked_for_every;
   std::unique_lock lock{housekeeping_mutex};
   while (!housekeeping_ends.wait_for(lock, housekeeping_every, [this] { return housekeeping_over; })) {
     if (const auto now = std::chrono::steady_clock::now(); now >= next_look) {
       entities->passivate(clock.now() - passivate_after);
       next_look = now + look_every;
+    }
+    if (const auto now = std::chrono::steady_clock::now(); now >= next_purge) {
+      if (auto resumed = http::resume_purge(*engine); !resumed) return fail(resumed.error());
+      next_purge = now + purge_looked_for_every;
     }
     look_after_views();
     presence->sweep();

@@ -6,6 +6,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <algorithm>
 #include <filesystem>
 #include <set>
 #include <thread>
@@ -40,15 +41,13 @@ bool until(const std::function<bool()>& holds, const operation_progress& progres
   return true;
 }
 
-result<std::string> purge(engine& e, operation_progress& progress) {
-  const auto users = e.log.users_to_purge();
-  if (!users) return users.error();
-  progress.expect(users->size());
+/// Until no file of before holds the keys of these users.
+result<void> purge_these(engine& e, const std::vector<std::string>& users, const operation_progress& progress) {
   // Those of before hold the keys as well. One that was made since is waited for in vain, but none is overlooked.
   std::set<std::string> copies;
   result<bool> gone{true};
   const auto try_it = [&] {
-    gone = e.log.purge(*users);
+    gone = e.log.purge(users);
     copies = copies_in(e.settings.data_directory);
     return !gone || *gone;
   };
@@ -56,20 +55,22 @@ result<std::string> purge(engine& e, operation_progress& progress) {
   const bool ended = until(try_it, progress) && (!gone || until(copies_gone, progress));
   if (!gone) return gone.error();
   if (!ended) return failure{errc::io_failure, "The node stops; the next start goes on with it."};
-  if (auto noted = e.log.purged(*users); !noted) return noted.error();
-  progress.done(users->size());
-  spdlog::info("event=persons_purged count={}", users->size());
+  return e.log.purged(users);
+}
+
+result<std::string> purge(engine& e, operation_progress& progress) {
+  const auto count = purge_all(e, progress);
+  if (!count) return count.error();
   std::string out;
-  json_writer{out}.begin_object().member("persons", users->size()).end_object();
+  json_writer{out}.begin_object().member("persons", *count).end_object();
   return out;
 }
 
 bool is_to_purge(const engine& e, const std::string& user_id) {
-  const auto users = value_of(e.log.users_to_purge());
-  return std::find(users.begin(), users.end(), user_id) != users.end();
+  return value_of(e.log.get(store::family::meta, "purge/" + user_id)).has_value();  // a point read of users_to_purge
 }
 
-/// One operation serves all who were erased before it began; whoever comes later needs the one after it.
+/// One operation serves all who were erased before it ended; whoever comes later needs the one after it.
 asio::awaitable<bool> purged(engine& e, const request_context& ctx, const std::string& user_id, std::optional<std::string>& operation) {
   const auto end = std::chrono::steady_clock::now() + wait_of(e, ctx);
   asio::steady_timer timer{co_await asio::this_coro::executor};
@@ -83,6 +84,21 @@ asio::awaitable<bool> purged(engine& e, const request_context& ctx, const std::s
 }
 
 }  // namespace
+
+result<std::uint64_t> purge_all(engine& e, operation_progress& progress) {
+  std::uint64_t count = 0;
+  while (true) {  // who is erased meanwhile was promised this very operation
+    const auto users = e.log.users_to_purge();
+    if (!users) return users.error();
+    if (users->empty()) break;
+    progress.expect(count + users->size());
+    if (auto gone = purge_these(e, *users, progress); !gone) return gone.error();
+    count += users->size();
+    progress.done(count);
+  }
+  if (count != 0) spdlog::info("event=persons_purged count={}", count);
+  return count;
+}
 
 std::optional<std::string> start_purge(engine& e) {
   return e.work.start("purge", "persons", [&e](operation_progress& progress) { return purge(e, progress); });

@@ -5,6 +5,7 @@
 
 #include "events/api.pb.h"
 #include "http/beside.hpp"
+#include "http/erasure.hpp"
 #include "store/backup.hpp"
 #include "store/export.hpp"
 
@@ -16,6 +17,8 @@ reply back_up(engine& e, request_context& ctx) {
   if (name.empty()) name = store::backup_name_of(e.clock.now());
   if (!store::is_backup_name(name)) throw refuse_field(v1::INVALID_REQUEST, "name", "Letters, digits, '.', '-' and '_', with no dot in front.");
   co_return started(e, "backup", name, [&e, name](operation_progress& progress) -> result<std::string> {
+    // Who was erased before a backup is in none of its files.
+    if (const auto purged = purge_all(e, progress); !purged) return purged.error();
     const auto told = [&progress](std::uint64_t done, std::uint64_t total) {
       progress.expect(total);
       progress.done(done);

@@ -2,9 +2,13 @@
 
 #include "store/archive.hpp"
 
+#include <sodium.h>
+
 #include <algorithm>
+#include <array>
 #include <filesystem>
 
+#include "events/sha256.hpp"
 #include "store/file_hash.hpp"
 
 namespace usher::store {
@@ -12,6 +16,7 @@ namespace {
 
 constexpr std::uint64_t segment_bytes = 256 << 20;  // before compression
 constexpr std::uint64_t tell_every = 1024;          // records
+constexpr std::string_view place_key = "archiving";  // in meta: the directory that an unfinished run made for its files
 
 /// The greatest time of the partition up to a record.
 result<std::int64_t> latest_at(const database& db, log_position at) {
@@ -43,6 +48,7 @@ std::uint64_t archived_upto(const database& db, std::uint32_t partition) {
 }
 
 /// Drafts of a run that was killed, and files that it finished but did not list.
+/// @param directory  in which nobody else puts files
 void remove_leftovers(const database& db, const std::string& directory) {
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator{directory, ignored}) {
@@ -51,6 +57,29 @@ void remove_leftovers(const database& db, const std::string& directory) {
     const auto listed = [&](const segment& s) { return s.file == name; };
     if (ours && std::ranges::none_of(db.archived(), listed)) std::filesystem::remove(entry.path(), ignored);
   }
+}
+
+/// Other files may lie where an operator wants the segments, also those of another database. So each run has a directory of its
+/// own there, whose name nobody else can have, and which is noted before it is made.
+/// @return where this run puts its files
+result<std::string> note_place(database& db, const std::string& directory) {
+  std::array<unsigned char, 8> id{};
+  randombytes_buf(id.data(), id.size());
+  auto place = (std::filesystem::path{directory} / ("usher-" + to_hex({reinterpret_cast<const char*>(id.data()), id.size()}))).string();
+  if (auto noted = db.put_meta(place_key, place); !noted) return noted.error();
+  return place;
+}
+
+/// What a run that was killed left, in the database's own directory and in the one that it had made.
+result<void> clean_up(database& db) {
+  remove_leftovers(db, db.segment_directory());
+  const auto place = db.get(family::meta, place_key);
+  if (!place) return place.error();
+  if (!*place) return {};
+  remove_leftovers(db, **place);
+  std::error_code not_empty;
+  std::filesystem::remove(**place, not_empty);
+  return db.erase_meta(place_key);
 }
 
 /// The next records up to `upto`, as many as one file takes.
@@ -89,13 +118,18 @@ result<archive_outcome> archive_before(database& db, time_point before, const st
   const auto one_more = [&] {
     if (++seen % tell_every == 0 && moved) moved(seen);
   };
-  if (!directory.empty()) remove_leftovers(db, directory);
-  else remove_leftovers(db, db.segment_directory());
+  if (auto cleaned = clean_up(db); !cleaned) return cleaned.error();
+  std::string place;  // empty: the database's own
+  if (!directory.empty()) {
+    auto noted = note_place(db, directory);
+    if (!noted) return noted.error();
+    place = std::move(*noted);
+  }
   for (std::uint32_t p = 0; p != partition_count; ++p) {
     const auto last = last_to_move(db, p, before);
     if (!last) return last.error();
     for (auto from = archived_upto(db, p) + 1; from <= *last;) {
-      auto made = write_next(db, p, from, *last, directory, one_more);
+      auto made = write_next(db, p, from, *last, place, one_more);
       if (!made) return made.error();
       from = made->last + 1;
       out.records += made->last - made->first + 1;
@@ -104,6 +138,8 @@ result<archive_outcome> archive_before(database& db, time_point before, const st
       if (auto put = db.put_segment(std::move(*made)); !put) return put.error();
     }
   }
+  if (!place.empty())
+    if (auto done = db.erase_meta(place_key); !done) return done.error();
   if (out.records == 0) return out;
   if (auto compacted = db.compact_log(); !compacted) return compacted.error();
   return out;

@@ -21,7 +21,8 @@ result<std::uint64_t> archivable(const database&, time_point before);
 /// Moves all records of each partition before the first one that is not before this time, except its last record. What reads
 /// the log reads them where they are then. For a database that nobody else uses.
 ///
-/// @param directory  for the files; empty: beside the database, where copies and backups have them too
+/// @param directory  for the files, each run's in a new directory below it, so that nothing else there is touched; empty: beside
+///                   the database, where copies and backups have them too
 /// @param moved      called with the sum of records now and then; may be empty
 /// @return  durable. After a crash the rest is moved by calling it again; nothing is ever in two places for readers.
 /// @error io_failure, corrupted

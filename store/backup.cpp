@@ -3,12 +3,16 @@
 
 #include "store/backup.hpp"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include <boost/json/parse.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -31,6 +35,7 @@ constexpr std::string_view manifest_name = "backup.json";
 constexpr std::string_view log_name = "db";
 constexpr std::string_view sum_member = ",\"sum\":\"";
 constexpr std::string_view sum_end = "\"}\n";
+constexpr std::string_view draft_suffix = ".partial";
 constexpr std::uint64_t room_besides = 64 << 20;  // bytes
 
 struct file_in {
@@ -53,6 +58,24 @@ struct draft {
     std::error_code ignored;
     if (!kept) fs::remove_all(path, ignored);
   }
+};
+
+/// A directory that one process at a time works in. Its death ends that as well.
+class claim {
+ public:
+  explicit claim(const fs::path& directory) : file_{::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)} {
+    held_ = file_ >= 0 && ::flock(file_, LOCK_EX | LOCK_NB) == 0;
+  }
+  ~claim() {
+    if (file_ >= 0) ::close(file_);
+  }
+  claim(const claim&) = delete;
+  claim& operator=(const claim&) = delete;
+  [[nodiscard]] bool held() const { return held_; }
+
+ private:
+  const int file_;
+  bool held_ = false;
 };
 
 failure said(const fs::path& path, const std::error_code& why) { return {errc::io_failure, path.string() + ": " + why.message()}; }
@@ -110,6 +133,41 @@ result<void> check_room(const fs::path& in, std::uint64_t wanted) {
 bool on_one_disk(const fs::path& a, const fs::path& b) {
   struct stat of_a {}, of_b {};
   return ::stat(a.c_str(), &of_a) == 0 && ::stat(b.c_str(), &of_b) == 0 && of_a.st_dev == of_b.st_dev;
+}
+
+/// Nothing lies in it but what a backup has.
+bool looks_like_backup(const fs::path& directory) {
+  std::error_code failed;
+  for (const auto& entry : fs::directory_iterator{directory, failed}) {
+    const auto name = entry.path().filename();
+    if (name != log_name && name != manifest_name && !is_secret(name)) return false;
+  }
+  return !failed;
+}
+
+/// Drafts that nobody works on any more, for they hold secrets and keys.
+void remove_dead_drafts(const fs::path& place) {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator{place, ignored}) {
+    const auto name = entry.path().filename().string();
+    const bool ours = name.ends_with(draft_suffix) && is_backup_name(name.substr(0, name.size() - draft_suffix.size()));
+    if (!ours || entry.is_symlink(ignored) || !entry.is_directory(ignored)) continue;
+    if (const claim dead{entry.path()}; dead.held() && looks_like_backup(entry.path())) fs::remove_all(entry.path(), ignored);
+  }
+}
+
+/// For nobody else to look into.
+result<void> make_private_directory(const fs::path& path) {
+  if (::mkdir(path.c_str(), S_IRWXU) != 0) return said(path, {errno, std::generic_category()});
+  return {};
+}
+
+/// Of the segments that don't lie in the database's own directory.
+std::uint64_t distant_bytes(const database& db) {
+  std::uint64_t sum = 0;
+  for (const auto& s : db.archived())
+    if (fs::path{db.path_of(s)}.parent_path() != fs::path{db.segment_directory()}) sum += s.bytes;
+  return sum;
 }
 
 /// Segments that were put elsewhere, for a backup has to be whole.
@@ -307,7 +365,7 @@ void write_json(std::string& out, const backup_summary& b) {
 
 bool is_backup_name(std::string_view name) {
   const auto fits = [](unsigned char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '-' || c == '_'; };
-  return !name.empty() && name.size() <= 100 && name.front() != '.' && std::ranges::all_of(name, fits) && !name.ends_with(".partial");
+  return !name.empty() && name.size() <= 100 && name.front() != '.' && std::ranges::all_of(name, fits) && !name.ends_with(draft_suffix);
 }
 
 std::string backup_name_of(time_point now) {
@@ -321,19 +379,22 @@ result<backup_summary> make_backup(database& db, const std::string& data_directo
   if (!is_backup_name(name)) return failure{errc::invalid_argument, "\"" + name + "\" can't name a backup: letters, digits, '.', '-' and '_', no dot in front"};
   std::error_code failed;
   const fs::path place{directory};
-  fs::create_directories(place, failed);
+  const bool is_new = fs::create_directories(place, failed);
+  if (!failed && is_new) fs::permissions(place, fs::perms::owner_all, failed);
   if (failed) return said(place, failed);
-  fs::permissions(place, fs::perms::owner_all, failed);
+  remove_dead_drafts(place);
   const auto done = place / name;
   if (fs::exists(done, failed)) return failure{errc::invalid_argument, "there is a backup " + done.string() + " already"};
   const auto source = files_below(fs::path{data_directory} / log_name);
   if (!source) return source.error();
-  if (auto room = check_room(place, on_one_disk(data_directory, place) ? 0 : bytes_of(*source)); !room) return room.error();
+  const auto own = on_one_disk(data_directory, place) ? 0 : bytes_of(*source);
+  if (auto room = check_room(place, own + distant_bytes(db)); !room) return room.error();
 
-  draft making{done.string() + ".partial"};
-  fs::remove_all(making.path, failed);
-  fs::create_directory(making.path, failed);
-  if (failed) return said(making.path, failed);
+  const fs::path draft_path{done.string().append(draft_suffix)};
+  if (auto made = make_private_directory(draft_path); !made) return made.error();
+  draft making{draft_path};
+  const claim working{draft_path};
+  if (!working.held()) return failure{errc::io_failure, draft_path.string() + " is being removed by another process"};
   const auto log = making.path / log_name;
   if (auto copied = db.copy_to(log.string()); !copied) return copied.error();
   if (auto copied = copy_distant_segments(db, log); !copied) return copied.error();
@@ -362,6 +423,12 @@ result<backup_summary> make_backup(database& db, const std::string& data_directo
   making.kept = true;
   if (auto synced = sync_path(place.string()); !synced) return synced.error();
   return m.is;
+}
+
+void remove_drafts(const std::string& data_directory, const std::string& directory) {
+  remove_dead_drafts(directory);
+  std::error_code ignored;
+  for (const auto* name : {"db.restoring", "db.importing"}) fs::remove_all(fs::path{data_directory} / name, ignored);
 }
 
 std::vector<backup_summary> backups_in(const std::string& directory) {

@@ -32,6 +32,7 @@ using backup_progress = std::function<bool(std::uint64_t done, std::uint64_t tot
 /// back, the copy is opened, and the chain of each partition is walked. Until that is done the directory has another name, so
 /// what bears the name is good.
 ///
+/// @param directory       made for its owner alone where it isn't there; one that is keeps its mode
 /// @param data_directory  of the node: its files `secret` and `secret.…` are part of the backup, which therefore is secret itself
 /// @error invalid_argument  the name, or one of that name is there
 /// @error io_failure        too little room, or the disk refused; nothing stays
@@ -39,6 +40,10 @@ using backup_progress = std::function<bool(std::uint64_t done, std::uint64_t tot
 /// Cost: a flush, hard links where it is the same file system, reading all of it once.
 result<backup_summary> make_backup(database&, const std::string& data_directory, const std::string& directory, const std::string& name,
                                    time_point now, const backup_progress& = {});
+
+/// Removes what a backup, a restore or an import that was killed left, for it holds secrets and keys. Backups that other processes
+/// are making are left alone. For who has opened the log of the data directory, so that nobody restores or imports it.
+void remove_drafts(const std::string& data_directory, const std::string& directory);
 
 /// The backups in a directory, the newest first. What is no backup is left out.
 std::vector<backup_summary> backups_in(const std::string& directory);

@@ -18,6 +18,7 @@
 #include <array>
 #include <atomic>
 #include <filesystem>
+#include <mutex>
 
 #include "events/upcast.hpp"
 #include "store/bug.hpp"
@@ -41,6 +42,10 @@ std::string_view view(const rocksdb::Slice& s) { return {s.data(), s.size()}; }
 
 failure failure_of(const rocksdb::Status& s, std::string_view doing) {
   return {s.IsCorruption() ? errc::corrupted : errc::io_failure, std::string{doing} + ": " + s.ToString()};
+}
+
+failure other_format(const std::string& found) {
+  return {errc::wrong_format, "the data has format \"" + found + "\", this version of Usher reads \"" + std::string{format_version} + "\""};
 }
 
 /// The first key after all that start with `prefix`; empty where there is none.
@@ -155,8 +160,12 @@ struct database::impl {
   result<void> find_ends();
 
   std::vector<std::string> data_files() const;
-  std::vector<std::string> live_tables() const;
+  std::vector<std::string> files_with_persons() const;
   result<void> rewrite_persons(const std::vector<std::string>& user_ids);
+  result<void> begin_purge(const std::vector<std::string>& user_ids);
+  std::mutex purging;
+  std::vector<std::string> purging_users;  // whose keys were rewritten, while old files are left
+  std::vector<std::string> purging_files;  // these; RocksDB never gives a name twice
   std::unique_ptr<segments> archived;
 };
 
@@ -172,11 +181,14 @@ std::vector<std::string> database::impl::data_files() const {
   return out;
 }
 
-std::vector<std::string> database::impl::live_tables() const {
+/// The names of the files that may hold keys: write-ahead logs, tables of `persons`, and those that only readers still need,
+/// whosever they were.
+std::vector<std::string> database::impl::files_with_persons() const {
+  auto out = data_files();
   std::vector<rocksdb::LiveFileMetaData> live;
   db->GetLiveFilesMetaData(&live);
-  std::vector<std::string> out;
-  for (const auto& f : live) out.push_back(f.name.substr(f.name.find_last_of('/') + 1));
+  for (const auto& f : live)
+    if (f.column_family_name != family_names[static_cast<std::size_t>(family::persons)]) std::erase(out, f.name.substr(f.name.find_last_of('/') + 1));
   return out;
 }
 
@@ -184,7 +196,7 @@ std::vector<std::string> database::impl::live_tables() const {
 result<void> database::impl::rewrite_persons(const std::vector<std::string>& user_ids) {
   rocksdb::CompactRangeOptions options;
   options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
-  options.exclusive_manual_compaction = true;
+  options.exclusive_manual_compaction = false;  // other families go on being compacted
   if (user_ids.size() > purged_one_by_one_max) {
     const auto s = db->CompactRange(options, at(family::persons), nullptr, nullptr);
     if (!s.ok()) return failure_of(s, "rewriting the keys of persons");
@@ -198,12 +210,41 @@ result<void> database::impl::rewrite_persons(const std::vector<std::string>& use
   return {};
 }
 
+result<void> database::impl::begin_purge(const std::vector<std::string>& user_ids) {
+  purging_users.clear();
+  auto before = files_with_persons();
+  const std::vector<rocksdb::ColumnFamilyHandle*> all{handles.begin(), handles.end()};
+  if (const auto flushed = db->Flush({}, all); !flushed.ok()) return failure_of(flushed, "flushing");
+  for (auto& file : files_with_persons()) before.push_back(std::move(file));
+  if (auto rewritten = rewrite_persons(user_ids); !rewritten) return rewritten;
+  // A table that is still in use has none of these keys.
+  std::vector<rocksdb::LiveFileMetaData> live;
+  db->GetLiveFilesMetaData(&live);
+  for (const auto& f : live) std::erase(before, f.name.substr(f.name.find_last_of('/') + 1));
+  purging_files = std::move(before);
+  purging_users = user_ids;
+  return {};
+}
+
+/// Families that are missing are made on opening: so that what is refused stays as it was, its format is looked at before.
 result<void> database::impl::refuse_strange_families(const std::string& directory, const rocksdb::DBOptions& options) {
   std::vector<std::string> present;
   if (!rocksdb::DB::ListColumnFamilies(options, directory, &present).ok()) return {};  // not there yet, or open() tells better
+  const auto is_there = [&](std::string_view name) { return std::find(present.begin(), present.end(), name) != present.end(); };
   for (const auto& name : present)
     if (name != rocksdb::kDefaultColumnFamilyName && std::find(family_names.begin(), family_names.end(), name) == family_names.end())
       return failure{errc::wrong_format, directory + " holds a family \"" + name + "\" that this version of Usher doesn't know"};
+  const std::string meta{family_names[static_cast<std::size_t>(family::meta)]};
+  if (!is_there(meta) || std::all_of(family_names.begin(), family_names.end(), is_there)) return {};
+  std::vector<rocksdb::ColumnFamilyHandle*> opened;
+  rocksdb::DB* raw = nullptr;
+  auto s = rocksdb::DB::OpenForReadOnly(options, directory, {{rocksdb::kDefaultColumnFamilyName, {}}, {meta, {}}}, &opened, &raw);
+  if (!s.ok()) return {};
+  const std::unique_ptr<rocksdb::DB> look{raw};
+  std::string found;
+  s = look->Get({}, opened.back(), slice(format_key), &found);
+  for (auto* handle : opened) look->DestroyColumnFamilyHandle(handle);
+  if (s.ok() && found != format_version) return other_format(found);
   return {};
 }
 
@@ -280,7 +321,7 @@ result<void> database::impl::check_format() {
   const auto s = db->Get({}, at(family::meta), slice(format_key), &found);
   if (s.ok()) {
     if (found == format_version) return {};
-    return failure{errc::wrong_format, "the data has format \"" + found + "\", this version of Usher reads \"" + std::string{format_version} + "\""};
+    return other_format(found);
   }
   if (!s.IsNotFound()) return failure_of(s, "reading the format version");
   const std::unique_ptr<rocksdb::Iterator> it{db->NewIterator({}, at(family::log))};
@@ -480,18 +521,18 @@ result<std::vector<std::string>> database::users_to_purge() const {
 }
 
 result<bool> database::purge(const std::vector<std::string>& user_ids) {
-  auto before = impl_->data_files();
-  if (auto flushed = flush(); !flushed) return flushed.error();
-  for (auto& table : impl_->live_tables()) before.push_back(std::move(table));
-  if (auto rewritten = impl_->rewrite_persons(user_ids); !rewritten) return rewritten.error();
+  const std::lock_guard one_at_a_time{impl_->purging};
+  if (impl_->purging_users != user_ids || user_ids.empty())
+    if (auto begun = impl_->begin_purge(user_ids); !begun) return begun.error();
   // What was dropped vanishes by and by; this looks for all of it, and returns when it is done.
   auto s = impl_->db->DisableFileDeletions();
   if (s.ok()) s = impl_->db->EnableFileDeletions(false);
   if (!s.ok()) return failure_of(s, "dropping old files");
-  const auto after = impl_->data_files();
-  const auto live = impl_->live_tables();
-  const auto holds = [](const auto& names, const std::string& name) { return std::find(names.begin(), names.end(), name) != names.end(); };
-  return std::none_of(before.begin(), before.end(), [&](const auto& name) { return holds(after, name) && !holds(live, name); });
+  const auto there = impl_->data_files();
+  std::erase_if(impl_->purging_files, [&](const auto& name) { return std::find(there.begin(), there.end(), name) == there.end(); });
+  if (!impl_->purging_files.empty()) return false;
+  impl_->purging_users.clear();
+  return true;
 }
 
 result<void> database::purged(const std::vector<std::string>& user_ids) {

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <sstream>
+#include <utility>
 
 #include "store/bug.hpp"
 #include "store/file_hash.hpp"
@@ -181,7 +182,8 @@ result<void> segments::writer::add(std::uint64_t index, std::string_view stored)
     fs::create_directories(directory, failed);
     if (failed) return failure{errc::io_failure, directory + ": " + failed.message()};
     draft_ = (fs::path{directory} / ("p" + std::to_string(made_.partition) + ".new")).string();
-    fs::remove(draft_, failed);
+    if (made_.directory.empty()) fs::remove(draft_, failed);  // of a run that was killed
+    if (fs::exists(draft_, failed)) return failure{errc::io_failure, std::exchange(draft_, {}) + " is there already"};
     file_ = std::make_unique<file>(of_.env_, of_.cache_);
     if (const auto s = file_->out.Open(draft_); !s.ok()) return failure{errc::io_failure, draft_ + ": " + s.ToString()};
   }
@@ -199,6 +201,7 @@ result<segment> segments::writer::finish() {
   const auto directory = fs::path{draft_}.parent_path();
   const auto path = directory / made_.file;
   std::error_code failed;
+  if (fs::exists(path, failed)) return failure{errc::io_failure, path.string() + " is there already"};
   fs::rename(draft_, path, failed);
   if (failed) return failure{errc::io_failure, path.string() + ": " + failed.message()};
   draft_.clear();

@@ -223,6 +223,54 @@ TEST_CASE("checking an archived log never goes back on how far it is, and names 
   CHECK(furthest <= all);
 }
 
+TEST_CASE("two databases and other people's files share a directory, and none of them loses any") {
+  temp_dir dir;
+  const auto shared = dir.path + "/shared";
+  fs::create_directories(shared);
+  for (const auto* name : {"pictures.sst", "p007-000000000001-000000000010.sst", "p7.new"}) std::ofstream{shared + "/" + name} << "foreign";
+  std::vector<std::string> content;
+  for (const auto* name : {"/one", "/two"}) {
+    fill(dir.path + name, 50);
+    auto db = store::database::open(dir.path + name).value();
+    content.push_back(content_of(*db, here));
+    for (const int upto : {20, 40}) CHECK(store::archive_before(*db, second(upto), shared).value().records == 40);
+  }
+  for (const int i : {0, 1}) {
+    auto db = store::database::open(dir.path + (i == 0 ? "/one" : "/two")).value();
+    CHECK(db->archived().size() == 4);
+    CHECK(store::check_segments(*db).value().found.empty());
+    CHECK(content_of(*db, here) == content[static_cast<std::size_t>(i)]);
+  }
+  for (const auto* name : {"pictures.sst", "p007-000000000001-000000000010.sst", "p7.new"}) CHECK(fs::file_size(shared + "/" + name) == 7);
+}
+
+TEST_CASE("what a run that was killed left elsewhere is removed by the next one, and nothing beside it") {
+  temp_dir dir;
+  const auto place = dir.path + "/elsewhere/usher-0123456789abcdef";
+  fill(dir.path + "/db", 50);
+  auto db = store::database::open(dir.path + "/db").value();
+  fs::create_directories(place);
+  std::ofstream{dir.path + "/elsewhere/p7.new"} << "foreign";
+  std::ofstream{place + "/p7.new"} << "half a segment";
+  db->put_meta("archiving", place).value();
+  CHECK(store::archive_before(*db, second(20), dir.path + "/elsewhere").value().records == 40);
+  CHECK_FALSE(fs::exists(place));
+  CHECK(fs::exists(dir.path + "/elsewhere/p7.new"));
+  CHECK_FALSE(db->get(store::family::meta, "archiving").value());
+}
+
+TEST_CASE("a segment is never written over a file") {
+  temp_dir dir;
+  fill(dir.path + "/db", 5);
+  auto db = store::database::open(dir.path + "/db").value();
+  const auto there = dir.path + "/p007-000000000001-000000000001.sst";
+  std::ofstream{there} << "foreign";
+  auto file = db->write_segment(here, dir.path);
+  file.add(1, db->read({here, 1}).value()->SerializeAsString()).value();
+  CHECK_FALSE(file.finish().has_value());
+  CHECK(fs::file_size(there) == 7);
+}
+
 TEST_CASE("a segment that is missing or damaged is an error that names its file, and never a shorter log") {
   temp_dir dir;
   const auto log = dir.path + "/db";

@@ -176,6 +176,35 @@ TEST_CASE("a backup in which any file was changed, lost or added is refused, and
   CHECK(run("restore " + backup + " --data " + data).code == 2);  // it has a log now
 }
 
+TEST_CASE("what killed backups, restores and imports left is removed, and nothing else") {
+  box_office n;
+  n.stop();
+  const fs::path data{n.directory()};
+  const auto leave = [](const fs::path& directory, const char* file) {
+    fs::create_directories(directory);
+    std::ofstream{directory / file} << "x";
+  };
+  for (const auto* dead : {"db.restoring", "db.importing", "backups/a.partial"}) leave(data / dead, "secret");
+  leave(data / "backups/mine.partial", "pictures");
+  n.start();
+  for (const auto* dead : {"db.restoring", "db.importing", "backups/a.partial"}) CHECK_FALSE(fs::exists(data / dead));
+  CHECK(fs::exists(data / "backups/mine.partial/pictures"));
+  leave(data / "backups/b.partial", "secret");
+  CHECK(n.back_up("b").at("state") == "SUCCEEDED");
+  CHECK_FALSE(fs::exists(data / "backups/b.partial"));
+}
+
+TEST_CASE("a directory for backups that is there keeps its mode, and a backup is for its owner alone") {
+  box_office n;
+  const fs::path place{n.directory() + "/backups"};
+  fs::create_directories(place);
+  const auto open_to_group = fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec;
+  fs::permissions(place, open_to_group);
+  REQUIRE(n.back_up("a").at("state") == "SUCCEEDED");
+  CHECK(fs::status(place).permissions() == open_to_group);
+  CHECK(fs::status(place / "a").permissions() == fs::perms::owner_all);
+}
+
 TEST_CASE("a data directory with a secret of its own is left alone") {
   box_office n;
   n.back_up("c");

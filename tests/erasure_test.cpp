@@ -269,6 +269,34 @@ TEST_CASE("whoever still reads an old file is waited for") {
   CHECK(db->find_person_key("usr_bob").value());
 }
 
+TEST_CASE("who is erased while a copy of before is still read is forgotten by the same operation") {
+  box_office office;
+  REQUIRE(client{office}.post("/users", ann_signs_up, "").status == 201);
+  REQUIRE(client{office}.post("/users", R"({"name":"Bob","email":"bob@example.org"})", "").status == 201);
+  const auto bob = office.known_of(make_user_id("bob@example.org"));
+  const auto copy = office.directory() + "/copies/x";
+  fs::create_directories(copy);
+  const auto erases = [&](const std::string& user_id) {
+    request r{"DELETE", "/users/" + user_id, {}, office.director, {{"Prefer", "wait=1"}}};
+    return client{office}.ask(r);
+  };
+  const auto first = erases(ann);
+  INFO(first.body);
+  REQUIRE(first.status == 202);
+  const auto operation = [&] { return client{office}.get("/operations/" + first.text("operationId"), office.director); };
+  REQUIRE(eventually([&] { return operation().text("state") == "RUNNING"; }));
+  const auto second = erases(make_user_id("bob@example.org"));
+  REQUIRE(second.status == 202);
+  CHECK(second.text("operationId") == first.text("operationId"));
+  CHECK(client{office}.post("/admin/backup", R"({"name":"later"})", office.director).status == 202);
+  fs::remove_all(copy);
+  CHECK(eventually([&] { return operation().text("state") == "SUCCEEDED"; }));
+  CHECK(eventually([&] { return fs::exists(office.directory() + "/backups/later"); }));
+  office.stop();
+  CHECK(bob.key_in(office.directory()) == names{});
+  CHECK(store::database::open_read_only(log_directory(office.directory())).value()->users_to_purge().value().empty());
+}
+
 TEST_CASE("a kill at any moment of it leaves a person who is forgotten at the latest by the next request") {
   const temp_dir at;
   const auto data = at.path + "/data";

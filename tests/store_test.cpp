@@ -150,6 +150,33 @@ TEST_CASE("data of another format is refused with words that tell both") {
   CHECK(refused.error().detail.find("\"0\"") != std::string::npos);
 }
 
+TEST_CASE("data of an older format is refused before anything is added to it") {
+  temp_dir dir;
+  { auto db = open(dir); REQUIRE(db->put_meta("format", "2").has_value()); }
+  const auto families = [&dir] {
+    std::vector<std::string> out;
+    REQUIRE(rocksdb::DB::ListColumnFamilies({}, dir.path, &out).ok());
+    return out;
+  };
+  {
+    std::vector<rocksdb::ColumnFamilyDescriptor> all;
+    for (const auto& name : families()) all.emplace_back(name, rocksdb::ColumnFamilyOptions{});
+    std::vector<rocksdb::ColumnFamilyHandle*> handles;
+    rocksdb::DB* raw = nullptr;
+    REQUIRE(rocksdb::DB::Open({}, dir.path, all, &handles, &raw).ok());
+    for (auto* handle : handles) {
+      if (handle->GetName() == "evidence") REQUIRE(raw->DropColumnFamily(handle).ok());
+      raw->DestroyColumnFamilyHandle(handle);
+    }
+    delete raw;
+  }
+  const auto before = families();
+  REQUIRE(before.size() == 9);
+  CHECK(store::database::open(dir.path).error().code == errc::wrong_format);
+  CHECK(store::database::open_read_only(dir.path).error().code == errc::wrong_format);
+  CHECK(families() == before);
+}
+
 TEST_CASE("data with a family of another version is refused") {
   temp_dir dir;
   {
