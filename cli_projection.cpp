@@ -112,15 +112,18 @@ result<std::unique_ptr<store::database>> open_to_write(const std::string& data) 
   return store::database::open(directory);
 }
 
+/// Goes on after one that fails. @error of the first that failed; `detail` names them all
 result<void> rebuild_each(projections::runner& runner, const std::vector<std::string>& names, std::uint64_t records) {
   progress bar{records * names.size()};
+  std::optional<failure> failed;
   for (std::size_t i = 0; i != names.size(); ++i) {
     const auto done = runner.rebuild(names[i], [&](std::uint64_t taken, std::uint64_t) {
       bar.show(records * i + taken, records * names.size());
       return true;
     });
-    if (!done) return done.error();
+    if (!done) failed = failure{failed ? failed->code : done.error().code, (failed ? failed->detail + "; " : "") + names[i] + ": " + done.error().detail};
   }
+  if (failed) return *failed;
   return {};
 }
 
@@ -132,9 +135,10 @@ int rebuild_offline(const projection_flags& flags) {
   if (!is_all && !runner.has(flags.name)) return complain({errc::io_failure, "there is no read model " + flags.name});
   if (auto started = runner.start(**db); !started) return complain(started.error());
   const auto names = is_all ? runner.names() : std::vector<std::string>{flags.name};
-  auto done = rebuild_each(runner, names, records_in(**db));
-  if (done) done = runner.flush();
-  if (done) done = (*db)->flush();
+  auto done = runner.plan_rebuilds(names);
+  if (done) done = rebuild_each(runner, names, records_in(**db));
+  if (auto flushed = runner.flush(); done && !flushed) done = flushed;
+  if (auto flushed = (*db)->flush(); done && !flushed) done = flushed;
   if (!done) return complain(done.error());
   std::vector<projections::projection_status> rebuilt;
   for (auto& p : runner.status(from_ms(0)))

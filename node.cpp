@@ -326,7 +326,10 @@ void node::impl::make_http() {
   engine->vouch = [this](log_position at) { return vouching->vouch(at); };
   engine->notary_fault = [this] { return vouching->fault(); };
   runner.on_applied([this](const v1::Record& r) { feeds->applied(r); });
-  runner.on_healed([this] { feeds->start_over(); });
+  runner.on_exchanged([this] {
+    feeds->start_over();
+    supply->start_over();
+  });
   server = std::make_unique<http::server>(
       *io, server_settings_of(config),
       http::server_parts{.routes = *routes, .tokens = *access, .clock = clock, .metrics = *metrics, .sockets = feeds.get()});

@@ -56,7 +56,7 @@ void supply_watch::applied(const v1::Record& record) {
 }
 
 void supply_watch::look(time_point now) {
-  if (std::exchange(is_first_look_, false)) stir_all();
+  if (looks_at_all_.exchange(false)) stir_all();
   std::unordered_set<std::string> stirred;
   {
     const std::lock_guard lock(mutex_);

@@ -4,6 +4,7 @@
 #include <caf/actor.hpp>
 #include <caf/actor_system.hpp>
 
+#include <atomic>
 #include <mutex>
 #include <unordered_map>
 #include <unordered_set>
@@ -39,6 +40,8 @@ class supply_watch {
 
   /// Notes that something of a show has changed. Thread-safe. Cost: a look-up by the show's id.
   void applied(const v1::Record&);
+  /// What is known of the shows may be another thing, without records that say so: the next look is at all of them. Thread-safe.
+  void start_over() { looks_at_all_ = true; }
   /// Called by one thread. Cost: some look-ups for each show that has changed since; the first one looks at all shows.
   void look(time_point now);
 
@@ -54,7 +57,7 @@ class supply_watch {
 
   const projections::views& models_;
   const std::function<void(const actors::request_ptr&)> send_;
-  bool is_first_look_ = true;
+  std::atomic<bool> looks_at_all_{true};
   std::unordered_map<std::string, message> under_way_;  // by show
 
   std::mutex mutex_;

@@ -122,6 +122,12 @@ void feeds::applied(const v1::Record& record) {
 
 void feeds::start_over() {
   const std::lock_guard lock(impl_->mutex);
+  for (auto& topics : impl_->watched) {
+    for (auto& [id, shared] : topics) {
+      shared.snapshot.reset();  // the same version may mean something else now
+      shared.room.clear();
+    }
+  }
   for (const auto& [id, one] : impl_->sessions) impl_->overflowed.insert(id);
 }
 

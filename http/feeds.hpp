@@ -38,7 +38,7 @@ class feeds final : public socket_handler {
   void overflowed(const std::shared_ptr<connection>&) override;
   void closed(const std::shared_ptr<connection>&) override;
 
-  /// What the read models answer has leapt forwards without records that say so: all who watch are told anew. Thread-safe.
+  /// What the read models answer may be another thing without records that say so: all who watch are told anew. Thread-safe.
   void start_over();
   /// A record that every read model has taken in: for runner::on_applied. Cost: a look at its events; it waits for no
   /// reader.

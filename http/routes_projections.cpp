@@ -22,12 +22,14 @@ void write_outcome(json_writer& json, const engine& e, const std::string& name) 
   if (found != all.end()) write(json, *found);
 }
 
-/// Rebuilds, or retries, one read model after the other.
+/// Rebuilds, or retries, one read model after the other, also after one where that fails.
+/// @error  of the first that failed; `detail` names them all
 result<std::string> work_on(engine& e, std::string_view kind, const std::vector<std::string>& names, operation_progress& tell) {
   std::string out;
   json_writer json{out};
   json.begin_object().key("items").begin_array();
   std::uint64_t before = 0;
+  std::optional<failure> failed;
   for (std::size_t i = 0; i != names.size(); ++i) {
     const auto heard = [&](std::uint64_t done, std::uint64_t total) {
       tell.expect(before + total * (names.size() - i));
@@ -35,11 +37,12 @@ result<std::string> work_on(engine& e, std::string_view kind, const std::vector<
       return !tell.cancelled();
     };
     const auto done = kind == rebuild_kind ? e.views.rebuild(names[i], heard) : e.views.retry(names[i], heard);
-    if (!done) return done.error();
-    if (!*done) return failure{errc::io_failure, "The node ends; the work goes on with its next start."};
+    if (!done) failed = failure{failed ? failed->code : done.error().code, (failed ? failed->detail + "; " : "") + names[i] + ": " + done.error().detail};
+    if (done && !*done) return failure{errc::io_failure, "The node ends; the work goes on with its next start."};
     before += e.views.applied_total();
     write_outcome(json, e, names[i]);
   }
+  if (failed) return *failed;
   json.end_array().end_object();
   return out;
 }
@@ -54,16 +57,29 @@ std::vector<std::string> named(const engine& e, const std::string& name) {
   return {name};
 }
 
-reply start_work(engine& e, request_context& ctx, std::string_view kind) {
-  const auto name = ctx.path_param("name");
-  co_return started(e, std::string{kind}, std::string{name}, work_of(e, kind, named(e, std::string{name})));
-}
-
-reply list(engine& e, request_context&) { co_return json_response(200, projections::to_json(projections_of(e))); }
-
 bool is_under_way(const operation_view& o) {
   return o.ended_at_ms == 0 && (o.kind == rebuild_kind || o.kind == retry_kind);
 }
+
+/// So that those that wait for their turn are built also after a crash. One that is under way was planned already.
+result<void> plan(engine& e, const std::string& subject, const std::vector<std::string>& names) {
+  const auto operations = e.work.all();
+  const bool is_planned = std::ranges::any_of(operations, [&](const operation_view& o) {
+    return is_under_way(o) && o.kind == rebuild_kind && o.subject == subject;
+  });
+  if (is_planned) return {};
+  return e.views.plan_rebuilds(names);
+}
+
+reply start_work(engine& e, request_context& ctx, std::string_view kind) {
+  const std::string name{ctx.path_param("name")};
+  auto names = named(e, name);
+  if (kind == rebuild_kind)
+    if (auto planned = plan(e, name, names); !planned) co_return planned.error();
+  co_return started(e, std::string{kind}, name, work_of(e, kind, std::move(names)));
+}
+
+reply list(engine& e, request_context&) { co_return json_response(200, projections::to_json(projections_of(e))); }
 
 }  // namespace
 

@@ -27,6 +27,7 @@ result<void> builder::begin() {
   if (!found) return found.error();
   if (*found && (*found)->version == reached_.version && (*found)->generation == reached_.generation) {
     reached_ = **found;
+    written_ = reached_.at;
   } else {
     if (auto gone = db_.put_derived(store::family::views, {{key_, std::nullopt}}); !gone) return gone;
     if (auto gone = db_.erase_prefix(store::family::views, rows); !gone) return gone;
@@ -80,8 +81,10 @@ result<void> builder::write() {
     view_->collect(own);
     rows.put(key_, row_of(reached_));
   });
-  if (put) view_->written();
-  return put;
+  if (!put) return put;
+  view_->written();
+  written_ = reached_.at;
+  return {};
 }
 
 std::uint64_t builder::left(const positions& ends) const {

@@ -35,8 +35,9 @@ class builder {
   [[nodiscard]] result<void> write();
 
   [[nodiscard]] projection& view() { return *view_; }
-  [[nodiscard]] std::unique_ptr<projection> release() { return std::move(view_); }
   [[nodiscard]] const checkpoint& reached() const { return reached_; }
+  /// What the rows on disk hold.
+  [[nodiscard]] const positions& written() const { return written_; }
   [[nodiscard]] std::uint64_t left(const positions& ends) const;
   [[nodiscard]] const std::optional<offence>& failed_on() const { return failed_on_; }
 
@@ -48,6 +49,7 @@ class builder {
   std::unique_ptr<projection> view_;
   const std::string key_;
   checkpoint reached_;
+  positions written_{};
   folded_events events_;
   std::uint64_t since_write_ = 0;
   std::uint64_t done_ = 0;

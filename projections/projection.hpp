@@ -69,6 +69,9 @@ class projection {
   virtual void collect(row_writer&) = 0;
   /// About how many rows `collect` would hand over. Cost: O(1).
   [[nodiscard]] virtual std::size_t unwritten() const = 0;
+  /// Hands over rows that say all that it holds, the same whenever it was written before. They are to be compared, and never loaded.
+  /// @return false: it handed over nothing, since the rows of `collect` are so already
+  [[nodiscard]] virtual bool collect_whole(row_writer&) const { return false; }
   /// What `collect` handed over is in the database.
   virtual void written() {}
   /// Exchanges everything with a fresh one that has caught up. Readers see the one or the other, whole.

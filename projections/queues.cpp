@@ -91,9 +91,10 @@ struct queues::line {
     }
   }
 
-  [[nodiscard]] std::string saved() const {
+  /// @param before_row  the first row of events that is not in it
+  [[nodiscard]] std::string saved(std::uint64_t before_row) const {
     std::string row;
-    put_number(row, next_row);
+    put_number(row, before_row);
     put_number(row, version);
     estimates.save(row);
     v1::QueueState state;
@@ -195,7 +196,7 @@ void queues::collect(row_writer& out) {
     if (line.bytes_since < std::max(saved_bytes_min, line.saved_bytes / 2)) {
       out.put("e/" + id + '/' + in_order(line.next_row++), line.fresh);
     } else {
-      const auto saved = line.saved();
+      const auto saved = line.saved(line.next_row);
       out.put("s/" + id, saved);
       for (; line.first_row != line.next_row; ++line.first_row) out.erase("e/" + id + '/' + in_order(line.first_row));
       line.saved_bytes = saved.size();
@@ -203,6 +204,12 @@ void queues::collect(row_writer& out) {
     }
     std::string{}.swap(line.fresh);
   }
+}
+
+bool queues::collect_whole(row_writer& out) const {
+  const std::shared_lock lock(mutex_);
+  for (const auto& [id, line] : lines_) out.put("s/" + id, line->saved(0));
+  return true;
 }
 
 result<void> queues::load(const store::database& db, const std::string& rows) {

@@ -118,6 +118,7 @@ class queues final : public projection {
   [[nodiscard]] result<void> load(const store::database&, const std::string& rows) override;
   void apply(const v1::Record&) override;
   void collect(row_writer&) override;
+  [[nodiscard]] bool collect_whole(row_writer&) const override;
   [[nodiscard]] std::size_t unwritten() const override;
   void swap_in(projection& built) override;
 

@@ -10,6 +10,7 @@
 #include "events/sha256.hpp"
 #include "projections/bytes.hpp"
 #include "projections/catalogue.hpp"
+#include "projections/offence.hpp"
 #include "projections/rows.hpp"
 
 namespace usher::projections {
@@ -18,8 +19,10 @@ namespace {
 constexpr std::uint64_t write_every = 1024;   // records, as a node does
 constexpr std::size_t differences_max = 20;   // of a read model, that are told
 
-// Nothing else is in the scratch database.
+// Nothing else is in the scratch database than what was folded, and what is compared where rows can't be as they are.
 constexpr std::uint64_t folded_generation = 1;
+constexpr std::uint64_t whole_generation = 2;
+constexpr std::uint64_t whole_stored_generation = 3;
 
 std::string printable(std::string_view key) {
   static constexpr char digits[] = "0123456789abcdef";
@@ -86,13 +89,12 @@ struct member {
   void take(const v1::Record& record) {
     auto& here = at[record.partition()];
     if (!is_fine() || record.index() != here + 1 || record.index() > upto[record.partition()]) return;
-    try {
-      view->apply(record);
-      here = record.index();
-      changed = true;
-    } catch (const std::exception& e) {
-      seen.error = "record " + std::to_string(record.partition()) + '/' + std::to_string(record.index()) + ": " + e.what();
+    if (const auto failed = apply_to(*view, record)) {
+      seen.error = failed->text();
+      return;
     }
+    here = record.index();
+    changed = true;
   }
 };
 
@@ -140,14 +142,20 @@ result<bool> fold(const store::database& db, std::vector<member>& members, store
   return true;
 }
 
-/// Walks the rows of two databases side by side.
+/// Rows somewhere: what their keys begin with, and in which database.
+struct place_of_rows {
+  const store::database& db;
+  std::string rows;
+};
+
+/// Walks the rows of two places side by side.
 class comparison {
  public:
-  comparison(member& m, const store::database& stored, const store::database& folded) : m_{m}, stored_{stored}, folded_{folded} {}
+  comparison(member& m, place_of_rows stored, place_of_rows folded) : m_{m}, stored_{std::move(stored)}, folded_{std::move(folded)} {}
 
   result<void> run() {
-    const auto& rows = m_.folded_rows;
-    auto read = folded_.each(store::family::views, rows, rows, [&](std::string_view key, std::string_view value) {
+    const auto& rows = folded_.rows;
+    auto read = folded_.db.each(store::family::views, rows, rows, [&](std::string_view key, std::string_view value) {
       return catch_up_to(key.substr(rows.size()), value);
     });
     if (!read) return read;
@@ -167,11 +175,11 @@ class comparison {
   }
   void load_portion() {
     constexpr std::size_t portion = 1024;
-    const auto& rows = m_.stored_rows;
+    const auto& rows = stored_.rows;
     const auto from = portion_.empty() ? rows : rows + last_ + '\0';
     portion_.clear();
     at_ = 0;
-    const auto read = stored_.each(store::family::views, rows, from, [&](std::string_view key, std::string_view value) {
+    const auto read = stored_.db.each(store::family::views, rows, from, [&](std::string_view key, std::string_view value) {
       portion_.emplace_back(key.substr(rows.size()), value);
       return portion_.size() < portion;
     });
@@ -207,8 +215,8 @@ class comparison {
   }
 
   member& m_;
-  const store::database& stored_;
-  const store::database& folded_;
+  const place_of_rows stored_;
+  const place_of_rows folded_;
   std::vector<row> portion_;
   std::size_t at_ = 0;
   std::string last_;
@@ -217,11 +225,59 @@ class comparison {
   std::optional<failure> failed_;
 };
 
+/// Writes the rows that say all that a read model holds, whenever it was written before.
+/// @return false: it has none, since its own are so already
+result<bool> write_whole(const projection& view, const std::string& rows, store::database& into) {
+  if (auto gone = into.erase_prefix(store::family::views, rows); !gone) return gone.error();
+  bool has = false;
+  const auto put = into.put_derived(store::family::views, [&](row_writer& out) {
+    prefixed_rows own{rows, out};
+    has = view.collect_whole(own);
+  });
+  if (!put) return put.error();
+  return has;
+}
+
+/// What to compare and to hash of what was folded.
+result<place_of_rows> meaning_of(const member& m, store::database& scratch) {
+  const auto whole = rows_of(m.view->name(), whole_generation);
+  const auto has = write_whole(*m.view, whole, scratch);
+  if (!has) return has.error();
+  return place_of_rows{scratch, *has ? whole : m.folded_rows};
+}
+
+/// What to compare of what is stored; nullopt where it can't be read, which is noted.
+result<std::optional<place_of_rows>> stored_meaning(member& m, const store::database& db, store::database& scratch) {
+  const auto view = m.view->fresh();
+  try {
+    if (auto loaded = view->load(db, m.stored_rows); !loaded) return loaded.error();
+  } catch (const std::exception& e) {
+    m.seen.different = 1;
+    m.seen.differences.push_back({e.what(), row_difference::kind::other});
+    return std::optional<place_of_rows>{};
+  }
+  const auto whole = rows_of(m.view->name(), whole_stored_generation);
+  if (auto has = write_whole(*view, whole, scratch); !has) return has.error();
+  return std::optional{place_of_rows{scratch, whole}};
+}
+
+result<void> compare(member& m, const store::database& db, store::database& scratch) {
+  auto folded = meaning_of(m, scratch);
+  if (!folded) return folded.error();
+  if (folded->rows == m.folded_rows) return comparison{m, {db, m.stored_rows}, std::move(*folded)}.run();
+  auto stored = stored_meaning(m, db, scratch);
+  if (!stored) return stored.error();
+  if (!*stored) return {};
+  return comparison{m, std::move(**stored), std::move(*folded)}.run();
+}
+
 /// Counts and hashes what was folded, and how far it goes.
-result<void> add_up(member& m, const store::database& folded) {
-  const auto& rows = m.folded_rows;
+result<void> add_up(member& m, store::database& scratch) {
+  const auto folded = meaning_of(m, scratch);
+  if (!folded) return folded.error();
+  const auto& rows = folded->rows;
   list_hash hash;
-  auto read = folded.each(store::family::views, rows, rows, [&](std::string_view key, std::string_view value) {
+  auto read = folded->db.each(store::family::views, rows, rows, [&](std::string_view key, std::string_view value) {
     ++m.seen.rows;
     hash.add(key.substr(rows.size()));
     hash.add(value);
@@ -270,7 +326,7 @@ result<std::vector<replayed_view>> replay_views(const store::database& db, const
   if (!*folded) return out;
   for (auto& m : *members) {
     if (m.is_fine() && m.seen.stored)
-      if (auto compared = comparison{m, db, (*into)->db()}.run(); !compared) return compared.error();
+      if (auto compared = compare(m, db, (*into)->db()); !compared) return compared.error();
     for (std::uint32_t p = 0; p != partition_count; ++p) m.upto[p] = db.durable_end(p);
   }
   // What is stored may lag behind the log; what it all comes to does not.

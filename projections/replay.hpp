@@ -1,5 +1,6 @@
 #pragma once
-// Builds every read model again beside the stored one, up to the same record, and compares them row by row.
+// Builds every read model again beside the stored one, up to the same record, and compares them row by row. Where the rows
+// depend on when they were written, as those of the queues, what they say is compared and hashed.
 
 #include <functional>
 #include <string>
@@ -12,7 +13,7 @@ namespace usher::projections {
 /// A row that is stored otherwise than the log, folded again, makes it.
 struct row_difference {
   enum class kind : std::uint8_t { missing, superfluous, other };  ///< of the stored row
-  std::string key;  ///< without the read model's name; what isn't printable as \xNN
+  std::string key;  ///< without the read model's name; what isn't printable as \xNN. Why, where no row of the read model can be read
   kind what = kind::other;
 };
 
@@ -34,7 +35,7 @@ struct replayed_view {
 /// @param progress  called now and then with the records taken in; returns whether to go on
 /// @return  empty where it was cancelled
 /// @error io_failure, corrupted
-/// Cost: as a node that builds all its read models; memory as they take in a node.
+/// Cost: as a node that builds all its read models; memory as they take in a node, and twice that for the queues.
 result<std::vector<replayed_view>> replay_views(const store::database& db, const std::string& scratch,
                                                 const std::function<bool(std::uint64_t records)>& progress = {});
 

@@ -73,13 +73,6 @@ result<std::optional<checkpoint>> find_checkpoint(const store::database& db, con
   }
 }
 
-result<std::optional<std::string>> live_rows(const store::database& db, std::string_view name) {
-  const auto found = find_checkpoint(db, checkpoint_key(name));
-  if (!found) return found.error();
-  if (!*found) return std::optional<std::string>{};
-  return std::optional{rows_of(name, (*found)->generation)};
-}
-
 result<void> erase_other_generations(store::database& db, std::string_view name, std::uint64_t live, std::uint64_t building) {
   const auto prefix = std::string(name) + '@';
   for (auto from = prefix;;) {

@@ -32,8 +32,6 @@ struct checkpoint {
 [[nodiscard]] std::string row_of(const checkpoint&);
 /// @return nullopt where there is none  @error io_failure, corrupted
 [[nodiscard]] result<std::optional<checkpoint>> find_checkpoint(const store::database&, const std::string& key);
-/// What the keys of the rows begin with that are read now; nullopt where nothing was written yet. @error as find_checkpoint
-[[nodiscard]] result<std::optional<std::string>> live_rows(const store::database&, std::string_view name);
 
 /// Erases the rows of all generations but these. @error io_failure
 [[nodiscard]] result<void> erase_other_generations(store::database&, std::string_view name, std::uint64_t live, std::uint64_t building);

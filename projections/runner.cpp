@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <functional>
 #include <limits>
 #include <thread>
 
@@ -14,9 +15,10 @@ namespace usher::projections {
 
 namespace {
 
-// Records that are folded while those who feed wait, before a rebuilt read model is exchanged.
+// Records that a read model being built comes near to those that serve, before it asks them to wait for the exchange; and how
+// many are folded while they wait, since more may have come while it waited for them.
 constexpr std::uint64_t last_stretch = 256;
-
+constexpr std::uint64_t last_stretch_max = 4096;
 
 }  // namespace
 
@@ -125,7 +127,9 @@ result<void> runner::load(member& m) {
   if (usable) {
     m.set((*live)->at);
     m.generation = (*live)->generation;
-    beside = m.generation + 1;
+    const auto wanted = is_rebuild_wanted(*db_, name);
+    if (!wanted) return wanted.error();
+    if (*wanted) beside = m.generation + 1;
   } else {
     // The checkpoints go first: rows without one are erased again, a checkpoint without its rows would be a lie.
     if (*live) m.generation = (*live)->generation + 1;
@@ -156,9 +160,27 @@ result<void> runner::load_rows(member& m) {
 
 result<void> runner::catch_up_all() {
   for (std::uint32_t p = 0; p < partition_count; ++p) {
-    if (auto pulled = pull(p, std::numeric_limits<std::uint64_t>::max(), false); !pulled) return pulled;
+    for (auto parked_before = parkings_ + 1; parked_before != parkings_;) {
+      parked_before = parkings_;
+      if (auto pulled = pull(p, std::numeric_limits<std::uint64_t>::max(), false); !pulled) return pulled;
+      if (parked_before != parkings_) skip_what_parked_ones_miss();
+    }
   }
   return {};
+}
+
+/// What has parked wants no records any more: on from where the least of the others stands.
+void runner::skip_what_parked_ones_miss() {
+  if (std::ranges::all_of(members_, [](const auto& m) { return m->parked_on.has_value(); })) return;
+  for (std::uint32_t p = 0; p < partition_count; ++p) {
+    auto least = std::numeric_limits<std::uint64_t>::max();
+    for (const auto& m : members_)
+      if (!m->parked_on) least = std::min(least, m->applied[p].load());
+    const auto before = applied(p);
+    if (least <= before) continue;
+    applied_[p] = least;
+    total_ += least - before;
+  }
 }
 
 result<void> runner::catch_up() {
@@ -171,6 +193,7 @@ result<void> runner::catch_up() {
 
 result<void> runner::pull(std::uint32_t partition, std::uint64_t before, bool announced) {
   result<void> inner;
+  const auto parked_before = parkings_;
   const auto scanned = db_->scan(partition, applied(partition) + 1, [&](store::record_ptr record, std::string_view) {
     if (record->index() >= before) return false;
     if (record->index() != applied(partition) + 1) {
@@ -180,7 +203,7 @@ result<void> runner::pull(std::uint32_t partition, std::uint64_t before, bool an
     take(*record);
     if (announced) announce(*record);
     inner = flush_if_due();
-    return inner.has_value();
+    return inner.has_value() && (announced || parked_before == parkings_);
   });
   return scanned ? inner : scanned;
 }
@@ -225,6 +248,7 @@ void runner::fold_into(member& m, const v1::Record& record) {
     return;
   }
   spdlog::error("event=view_parked view={} detail=\"{}\"", m.view->name(), failed->text());
+  ++parkings_;
   const std::lock_guard lock(status_mutex_);
   m.parked_on = std::move(failed);
 }
@@ -325,36 +349,69 @@ result<bool> runner::retry(std::string_view name, const progress& heard) {
   if (!parked_on(*m)) return true;
   builder built(*db_, *m->view, checkpoint_key(name), m->generation);
   auto done = build(*m, built, heard);
-  if (!done || !built.failed_on()) return done;
-  const auto parked = parked_again(name, *built.failed_on());
-  const visiting turn(turnstile_);
-  // It stopped where it stood before, or further on: nobody sees less than they saw.
-  if (sum_of(built.reached().at) >= sum_of(m->at())) {
-    if (auto exchanged = exchange(*m, built); !exchanged) return exchanged.error();
+  if (done && built.failed_on()) return park_again(*m, built);
+  if (!done || !*done) note_written(*m, built);
+  return done;
+}
+
+/// Nobody may see less than they saw: of no partition.
+result<bool> runner::park_again(member& m, builder& built) {
+  const auto parked = parked_again(m.view->name(), *built.failed_on());
+  bool exchanges = false;
+  {
+    const visiting turn(turnstile_);
+    const auto before = m.at();
+    exchanges = std::ranges::equal(built.reached().at, before, std::greater_equal{});
+    if (exchanges)
+      if (auto exchanged = exchange(m, built); !exchanged) return exchanged.error();
   }
+  note_written(m, built);
+  if (exchanges) announce_exchanged();
   return parked;
+}
+
+void runner::note_written(member& m, const builder& built) {
+  const std::lock_guard lock(status_mutex_);
+  m.written = sum_of(built.written());
+}
+
+result<void> runner::plan_rebuilds(const std::vector<std::string>& names) {
+  for (const auto& name : names) {
+    if (!has(name)) return no_such_view(name);
+    if (auto noted = note_rebuild(*db_, name, true); !noted) return noted;
+  }
+  return {};
 }
 
 /// @return false where it was told to end. True with an offence in the builder: nothing was exchanged
 result<bool> runner::build(member& m, builder& built, const progress& heard) {
   if (auto begun = built.begin(); !begun) return begun.error();
   m.build_done = sum_of(built.reached().at);
-  auto folded = fold_beside(m, built, heard);
-  if (!folded) return folded;
-  if (!*folded && !built.failed_on()) {
-    if (auto kept = built.write(); !kept) return kept.error();
-    return false;
-  }
-  if (built.failed_on()) return true;
-  const bool heals = parked_on(m).has_value();
-  {
-    const visiting turn(turnstile_);
-    if (auto last = built.fold(applied_now(), {}); !last) return last;
+  for (bool exchanged = false; !exchanged;) {
+    auto folded = fold_beside(m, built, heard);
+    if (!folded) return folded;
+    if (!*folded && !built.failed_on()) {
+      if (auto kept = built.write(); !kept) return kept.error();
+      return false;
+    }
     if (built.failed_on()) return true;
-    if (auto wrote = built.write(); !wrote) return wrote.error();
-    if (auto exchanged = exchange(m, built); !exchanged) return exchanged.error();
+    auto tried = fold_last(m, built);
+    if (!tried) return tried;
+    if (built.failed_on()) return true;
+    exchanged = *tried;
   }
-  if (heals) announce_healed();
+  announce_exchanged();
+  return true;
+}
+
+/// @return false: there is too much to fold while others wait, or there is an offence
+result<bool> runner::fold_last(member& m, builder& built) {
+  const visiting turn(turnstile_);
+  const auto ends = applied_now();
+  if (built.left(ends) > last_stretch_max) return false;
+  if (auto last = built.fold(ends, {}); !last || !*last) return last;
+  if (auto wrote = built.write(); !wrote) return wrote.error();
+  if (auto exchanged = exchange(m, built); !exchanged) return exchanged.error();
   return true;
 }
 
@@ -413,7 +470,7 @@ result<void> runner::exchange(member& m, builder& built) {
     const std::lock_guard lock(status_mutex_);
     m.generation = reached.generation;
     m.parked_on = built.failed_on();
-    m.written = sum_of(reached.at);
+    m.written = sum_of(built.written());
   }
   if (before == reached.generation) return {};
   const auto switched = db_->put_derived(store::family::views, {{checkpoint_key(name), row_of(reached)}, {building_key(name), std::nullopt}});
@@ -430,8 +487,9 @@ result<bool> runner::finish_rebuild(const member& m) {
 
 result<void> runner::give_up(const member& m, const builder& built) {
   const auto name = m.view->name();
-  if (auto noted = note_rebuild(*db_, name, false); !noted) return noted;
+  // In this order: a checkpoint that outlived the note would vouch for rows that the next start erases.
   if (auto gone = db_->put_derived(store::family::views, {{building_key(name), std::nullopt}}); !gone) return gone;
+  if (auto noted = note_rebuild(*db_, name, false); !noted) return noted;
   if (built.reached().generation == m.generation) return {};
   return db_->erase_prefix(store::family::views, rows_of(name, built.reached().generation));
 }
@@ -515,14 +573,14 @@ void runner::announce(const v1::Record& record) {
   for (const auto& listener : listeners_) listener(record);
 }
 
-void runner::on_healed(std::function<void()> listener) {
+void runner::on_exchanged(std::function<void()> listener) {
   const std::lock_guard lock(listeners_mutex_);
-  healed_listeners_.push_back(std::move(listener));
+  exchanged_listeners_.push_back(std::move(listener));
 }
 
-void runner::announce_healed() {
+void runner::announce_exchanged() {
   const std::lock_guard lock(listeners_mutex_);
-  for (const auto& listener : healed_listeners_) listener();
+  for (const auto& listener : exchanged_listeners_) listener();
 }
 
 runner_health runner::health() const {

@@ -73,9 +73,15 @@ class runner {
   /// Memory: that of another read model. Cost: a pass through the log, and a flush of the database.
   [[nodiscard]] result<bool> rebuild(std::string_view name, const progress& = {});
   /// Has a parked read model try again from its last checkpoint, beside the one that answers; does nothing for one that
-  /// is not parked. Where it throws again it is parked there.
+  /// is not parked. Where it throws again it is parked there, unless it then knew less of some partition than before.
+  /// It writes the rows of the one that answers. A read model in memory answers as before until they are exchanged; one whose
+  /// rows stay on disk (users, ledger, reservations, wallets: projections::table) may show each batch from when it is written, so
+  /// some rows may be further on than others until this ends. All of them are what the log says, none goes back.
   /// @return, @error as rebuild
   [[nodiscard]] result<bool> retry(std::string_view name, const progress& = {});
+  /// Notes that these shall be built again, so that it happens also where the process ends before it comes to them; `rebuild`
+  /// does so for its own. Names that there are. Durable on return. @error io_failure
+  [[nodiscard]] result<void> plan_rebuilds(const std::vector<std::string>& names);
   /// Read models that shall be built again, and were not before the process before this one ended. @error io_failure
   [[nodiscard]] result<std::vector<std::string>> unfinished() const;
   [[nodiscard]] bool has(std::string_view name) const;
@@ -99,9 +105,9 @@ class runner {
   /// they must not throw, nor add listeners.
   void on_applied(std::function<void(const v1::Record&)>);
 
-  /// Adds a listener that is called when a parked read model was exchanged for one that is not: what it answers has leapt
-  /// forwards, without a record that says so. As on_applied otherwise, but in the thread of the rebuild.
-  void on_healed(std::function<void()>);
+  /// Adds a listener that is called after a read model was exchanged for another one: what it answers may be another thing,
+  /// without a record that says so. As on_applied otherwise, but in the thread of the rebuild or the retry.
+  void on_exchanged(std::function<void()>);
 
   [[nodiscard]] runner_health health() const;
   /// With lags and what is being built. Cost: as lag_of, for each read model.
@@ -132,6 +138,7 @@ class runner {
   [[nodiscard]] result<void> load(member&);
   [[nodiscard]] result<void> load_rows(member&);
   [[nodiscard]] result<void> catch_up_all();
+  void skip_what_parked_ones_miss();
   [[nodiscard]] result<void> pull(std::uint32_t partition, std::uint64_t before, bool announced);
   [[nodiscard]] result<void> take_in(const offered&);
   void take(const v1::Record&);
@@ -143,14 +150,17 @@ class runner {
   [[nodiscard]] positions applied_now() const;
   [[nodiscard]] result<bool> build(member&, builder&, const progress&);
   [[nodiscard]] result<bool> fold_beside(member&, builder&, const progress&);
+  [[nodiscard]] result<bool> fold_last(member&, builder&);
   [[nodiscard]] result<bool> finish_rebuild(const member&);
   [[nodiscard]] result<void> exchange(member&, builder&);
   [[nodiscard]] result<void> give_up(const member&, const builder&);
+  [[nodiscard]] result<bool> park_again(member&, builder&);
+  void note_written(member&, const builder&);
   [[nodiscard]] std::optional<offence> parked_on(const member&) const;
 
   void wake_waiters(log_position);
   void announce(const v1::Record&);
-  void announce_healed();
+  void announce_exchanged();
 
   settings settings_;
   projections::views views_;
@@ -161,6 +171,7 @@ class runner {
   std::array<std::atomic<std::uint64_t>, partition_count> applied_{};
   std::atomic<std::uint64_t> total_{0};
   std::uint64_t since_flush_ = 0;
+  std::uint64_t parkings_ = 0;  // that the feeding thread has seen
 
   mutable std::mutex status_mutex_;  // guards what health() and status() read
   bool started_ = false;
@@ -172,7 +183,7 @@ class runner {
 
   std::mutex listeners_mutex_;
   std::vector<std::function<void(const v1::Record&)>> listeners_;
-  std::vector<std::function<void()>> healed_listeners_;
+  std::vector<std::function<void()>> exchanged_listeners_;
 };
 
 }  // namespace usher::projections
