@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <stdexcept>
 
 #include "http/handlers.hpp"
 #include "http/operations.hpp"
@@ -75,7 +76,7 @@ reply start_work(engine& e, request_context& ctx, std::string_view kind) {
   const std::string name{ctx.path_param("name")};
   auto names = named(e, name);
   if (kind == rebuild_kind)
-    if (auto planned = plan(e, name, names); !planned) co_return planned.error();
+    if (auto planned = plan(e, name, names); !planned) throw std::runtime_error(planned.error().detail);
   co_return started(e, std::string{kind}, name, work_of(e, kind, std::move(names)));
 }
 
