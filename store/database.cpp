@@ -215,12 +215,9 @@ result<void> database::impl::begin_purge(const std::vector<std::string>& user_id
   auto before = files_with_persons();
   const std::vector<rocksdb::ColumnFamilyHandle*> all{handles.begin(), handles.end()};
   if (const auto flushed = db->Flush({}, all); !flushed.ok()) return failure_of(flushed, "flushing");
-  for (auto& file : files_with_persons()) before.push_back(std::move(file));
+  for (auto& file : files_with_persons())
+    if (file.ends_with(".sst")) before.push_back(std::move(file));  // a write-ahead log of now never had these keys
   if (auto rewritten = rewrite_persons(user_ids); !rewritten) return rewritten;
-  // A table that is still in use has none of these keys.
-  std::vector<rocksdb::LiveFileMetaData> live;
-  db->GetLiveFilesMetaData(&live);
-  for (const auto& f : live) std::erase(before, f.name.substr(f.name.find_last_of('/') + 1));
   purging_files = std::move(before);
   purging_users = user_ids;
   return {};
@@ -528,7 +525,11 @@ result<bool> database::purge(const std::vector<std::string>& user_ids) {
   auto s = impl_->db->DisableFileDeletions();
   if (s.ok()) s = impl_->db->EnableFileDeletions(false);
   if (!s.ok()) return failure_of(s, "dropping old files");
-  const auto there = impl_->data_files();
+  auto there = impl_->data_files();
+  // A table that is in use after the rewriting has none of these keys.
+  std::vector<rocksdb::LiveFileMetaData> live;
+  impl_->db->GetLiveFilesMetaData(&live);
+  for (const auto& f : live) std::erase(there, f.name.substr(f.name.find_last_of('/') + 1));
   std::erase_if(impl_->purging_files, [&](const auto& name) { return std::find(there.begin(), there.end(), name) == there.end(); });
   if (!impl_->purging_files.empty()) return false;
   impl_->purging_users.clear();
