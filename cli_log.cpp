@@ -41,6 +41,8 @@ result<actors::log_filter> filter_of(const log_flags& flags) {
   out.partition = flags.partition;
   out.from = flags.from;
   out.type = flags.type;
+  if (!out.type.empty() && !actors::is_type(out.type))
+    return failure{errc::invalid_argument, "--type: no command or event is called " + out.type + "; as in reservation.place, seat.held"};
   out.user = user_named(flags.user);
   if (!flags.stream.empty()) {
     out.stream = entity_named(flags.stream);

@@ -1,11 +1,13 @@
 #include "cli_replay.hpp"
 
 #include <boost/json/serialize.hpp>
-#include <unistd.h>
 
+#include <cerrno>
+#include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <system_error>
 
 #include "cli_report.hpp"
 
@@ -99,8 +101,31 @@ void print_verdict(const json::object& r) {
   std::cout << '\n';
 }
 
+/// A directory of nobody else's, which goes with all that is in it.
+class own_directory {
+ public:
+  static result<std::unique_ptr<own_directory>> make() {
+    auto path = (std::filesystem::temp_directory_path() / "usher-replay-XXXXXX").string();
+    if (::mkdtemp(path.data()) == nullptr) return failure{errc::io_failure, path + ": " + std::generic_category().message(errno)};
+    return std::unique_ptr<own_directory>{new own_directory{std::move(path)}};
+  }
+  ~own_directory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  own_directory(const own_directory&) = delete;
+  own_directory& operator=(const own_directory&) = delete;
+  [[nodiscard]] std::string within(const std::string& name) const { return path_ + '/' + name; }
+
+ private:
+  explicit own_directory(std::string path) : path_{std::move(path)} {}
+  const std::string path_;
+};
+
 int replay(const replay_flags& flags) {
-  const auto scratch = (std::filesystem::temp_directory_path() / ("usher-replay-" + std::to_string(::getpid()))).string();
+  const auto directory = own_directory::make();
+  if (!directory) return complain(directory.error());
+  const auto scratch = (*directory)->within("views");
   const auto made = report(flags.node, "/admin/replay", flags.decide ? R"({"decide":true})" : "{}",
                            [&](const store::database& db, const http::report_progress& shown) {
                              return http::replay_report(db, {flags.decide, scratch}, shown);

@@ -18,9 +18,24 @@ constexpr std::uint64_t stretch_records = 20'000;
 
 bool contains(std::string_view bytes, std::string_view part) { return part.empty() || bytes.find(part) != std::string_view::npos; }
 
+/// Whether one of the messages in a oneof has a kind of this name: `reservation.place`.
+bool is_type_in(const google::protobuf::Descriptor& message, const char* oneof, std::string_view type) {
+  const auto* choices = message.FindOneofByName(oneof);
+  for (int i = 0; i != choices->field_count(); ++i) {
+    const auto* kinds = choices->field(i)->message_type()->FindOneofByName("kind");
+    for (int k = 0; kinds && k != kinds->field_count(); ++k)
+      if (choices->field(i)->name() + '.' + kinds->field(k)->name() == type) return true;
+  }
+  return false;
+}
+
 bool belongs_to(const v1::EntityRef& stream, const std::string& user) { return stream.group() == user || stream.name() == user; }
 
 }  // namespace
+
+bool is_type(std::string_view text) {
+  return text == "unknown" || is_type_in(*v1::Command::descriptor(), "kind", text) || is_type_in(*v1::StreamEvent::descriptor(), "payload", text);
+}
 
 log_reader::log_reader(const store::database& db, log_filter filter) : db_{db}, filter_{std::move(filter)} {
   auto only = filter_.partition;
@@ -34,7 +49,7 @@ log_reader::log_reader(const store::database& db, log_filter filter) : db_{db}, 
   for (auto p = first_; p != end_; ++p) next_[p] = std::max(next_[p], db_.durable_end(p) + 1);
 }
 
-/// Finds where the times stand that the filter names.
+/// Finds where the times stand that the filter names. Where the log ends before `until`, what comes may still be before it.
 result<void> log_reader::begin() {
   for (auto p = first_; p != end_; ++p) {
     if (filter_.since_ms) {
@@ -43,9 +58,10 @@ result<void> log_reader::begin() {
       next_[p] = std::max(next_[p], *before + 1);
     }
     if (filter_.until_ms) {
+      const auto end = db_.durable_end(p);
       const auto last = store::index_at(db_, p, {.at_ms = *filter_.until_ms});
       if (!last) return last.error();
-      last_[p] = *last;
+      if (*last < end) last_[p] = *last;
     }
   }
   begun_ = true;
@@ -89,10 +105,12 @@ result<bool> log_reader::read_partition(std::uint32_t partition, std::uint64_t& 
     if (may_fit(stored)) {
       if (!decode(stored, record_))
         broken = failure{errc::corrupted, "record " + place_of({partition, index}) + " can't be decoded"};
+      else if (filter_.until_ms && store::latest_of(record_) > *filter_.until_ms)
+        last_[partition] = index - 1;
       else if (fits(record_))
         wants_more = visit(record_);
     }
-    return !broken && wants_more && left != 0;
+    return !broken && wants_more && left != 0 && index < last_[partition];
   });
   if (broken) return *broken;
   if (!scanned) return scanned.error();

@@ -17,10 +17,14 @@ struct log_filter {
   std::optional<v1::EntityRef> stream;    ///< it touched this entity
   std::string type;                       ///< of its command or of one of its events: reservation.place, seat.held
   std::string user;                       ///< who sent it, or whose wallet, allowance or account it touched
-  std::optional<std::int64_t> since_ms;   ///< wall time, inclusive
-  std::optional<std::int64_t> until_ms;   ///< wall time, inclusive
+  // By store::latest_of, the greatest time of a partition so far: a clock that was set back parts nothing.
+  std::optional<std::int64_t> since_ms;   ///< from a partition's first record of this wall time or a later one on
+  std::optional<std::int64_t> until_ms;   ///< up to the one before a partition's first record that is later
   bool only_new = false;                  ///< it comes after the reader was made
 };
+
+/// Whether a command or an event may be of this type, or it is `unknown`.
+bool is_type(std::string_view);
 
 /// Remembers how far it has read, so that it can be asked again when there is more. For one thread at a time.
 class log_reader {

@@ -15,7 +15,7 @@ result<store::stream_head> next_place(const store::database& db, const v1::Entit
 }
 
 failure unreadable_event(const v1::Record& record, const v1::StreamEvent& event, const std::string& why) {
-  return {errc::corrupted, name_of(event.stream()) + " can't be told: event " + std::to_string(event.version()) + " in record " +
+  return {errc::wrong_format, name_of(event.stream()) + " can't be told: event " + std::to_string(event.version()) + " in record " +
                                place_of({record.partition(), record.index()}) + " can't be read: " + why};
 }
 

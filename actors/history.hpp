@@ -16,8 +16,8 @@ struct past_state {
 /// An entity as it was behind a record of its partition.
 ///
 /// @param head  where it stands on disk now, or stood at any time behind `upto_index`
-/// @error corrupted  also where an event is of a type that this version of Usher doesn't know; `detail` names it
-/// @error io_failure
+/// @error wrong_format  an event is of a type or schema that this version of Usher doesn't know; `detail` names it
+/// @error io_failure, corrupted
 /// Cost: the events between two snapshots (settings: snapshot_every, more for large states), found by the cheaper of looking each one up and
 /// passing over the records between them.
 result<past_state> state_as_of(const store::database&, const store::stream_head& head, const v1::EntityRef&, std::uint64_t upto_index);
@@ -29,7 +29,7 @@ struct stream_place {
 };
 /// Visits a part of an entity's events, oldest first, up to a record of its partition.
 ///
-/// @param visit  `record` and `event` are valid within the call
+/// @param visit  `record` and `event` are valid within the call; an event that this version can't read is one of them
 /// @return  where to read on; nullopt at the end  @error io_failure, corrupted
 /// Cost: as state_as_of for each part, and a binary search among the snapshots where `from.after` is not known.
 result<std::optional<stream_place>> events_of(const store::database&, const store::stream_head& head, const v1::EntityRef&, stream_place from,

@@ -23,4 +23,10 @@ asio::awaitable<T> beside(engine& e, asio::awaitable<T> work) {
   co_return co_await asio::co_spawn(e.histories, std::move(work), asio::use_awaitable);
 }
 
+/// The same for an answer that has begun, which nobody can refuse any more: it waits in line for as long as it takes.
+template <class T>
+asio::awaitable<T> beside_in_turn(engine& e, asio::awaitable<T> work) {
+  co_return co_await asio::co_spawn(e.histories, std::move(work), asio::use_awaitable);
+}
+
 }  // namespace usher::http

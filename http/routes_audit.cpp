@@ -34,13 +34,6 @@ asio::awaitable<actors::testified> witness(engine& e, const request_context& ctx
   co_return actors::testified{e.log, std::move(ref), head};
 }
 
-/// Throws refusal (STREAM_UNREADABLE) where something in the log can't be told.
-template <class T>
-T told(result<T> r) {
-  if (!r && r.error().code == errc::corrupted) throw refuse(v1::STREAM_UNREADABLE, r.error().detail);
-  return value_of(std::move(r));
-}
-
 std::optional<std::uint64_t> whole_number(const request_context& ctx, std::string_view name, std::uint64_t least) {
   const auto text = ctx.query_param(name);
   if (!text) return std::nullopt;
@@ -77,7 +70,7 @@ reply show_stream(engine& e, request_context& ctx) {
   auto of = co_await witness(e, ctx);
   auto work = read_stream(std::move(of), asked, until);
   auto read = co_await beside(e, std::move(work));
-  co_return json_response(200, told(std::move(read)));
+  co_return json_response(200, value_of(std::move(read)));
 }
 
 asio::awaitable<result<std::optional<std::string>>> read_state(actors::testified of, std::string as_of, store::moment until) {
@@ -92,7 +85,7 @@ reply show_state(engine& e, request_context& ctx) {
   auto of = co_await witness(e, ctx);
   auto work = read_state(std::move(of), std::move(as_of), until);
   auto read = co_await beside(e, std::move(work));
-  auto state = told(std::move(read));
+  auto state = value_of(std::move(read));
   if (!state) throw refuse(v1::NOT_FOUND, "It was not there yet.");
   co_return json_response(200, std::move(*state));
 }
@@ -121,7 +114,7 @@ reply show_diff(engine& e, request_context& ctx) {
   auto of = co_await witness(e, ctx);
   auto work = read_diff(std::move(of), std::move(asked));
   auto read = co_await beside(e, std::move(work));
-  co_return json_response(200, told(std::move(read)));
+  co_return json_response(200, value_of(std::move(read)));
 }
 
 // --- the log ------------------------------------------------------------------------------------------------------
@@ -157,6 +150,8 @@ actors::log_filter filter_of(const request_context& ctx) {
     if (!out.stream) throw refuse_field(v1::INVALID_REQUEST, "stream", "It has to be a kind and a name, as in seat/shw_…/A-12.");
   }
   out.type = ctx.query_param("type").value_or("");
+  if (!out.type.empty() && !actors::is_type(out.type))
+    throw refuse_field(v1::INVALID_REQUEST, "type", "It has to be the type of a command or an event, as in reservation.place or seat.held.");
   out.user = ctx.query_param("user").value_or("");
   out.since_ms = time_asked_for(ctx, "since");
   out.until_ms = time_asked_for(ctx, "until");
@@ -197,18 +192,22 @@ reply show_log(engine& e, request_context& ctx, exchange& peer) {
   const bool goes_on = follows(ctx);
   auto left = whole_number(ctx, "limit", 1).value_or(std::numeric_limits<std::uint64_t>::max());
   actors::log_reader log{e.log, filter_of(ctx)};
-  bool there = co_await peer.write(lines_of_json, "");  // a follower is told that it is one
-  while (there && left != 0) {
-    auto work = read_piece(log, left);
-    auto read = co_await beside(e, std::move(work));
-    const auto next = told(std::move(read));
-    there = co_await peer.write(lines_of_json, next.text);
+  auto first = read_piece(log, left);
+  auto read = co_await beside(e, std::move(first));
+  for (;;) {
+    const auto next = value_of(std::move(read));
+    bool there = co_await peer.write(lines_of_json, next.text);  // also of nothing: a follower is told that it is one
+    if (!there) break;
     if (next.more && e.stopping) co_return problem(v1::SHUTTING_DOWN, "The node is stopping; read the rest again.", ctx.request_id);
-    if (next.more) continue;
-    if (!goes_on || left == 0) break;
-    const bool is_up = co_await news(e, log);
-    if (!is_up) break;
-    if (log.done() == log.total()) there = co_await peer.write(lines_of_json, "\n");
+    if (left == 0 || (!next.more && !goes_on)) break;
+    if (!next.more) {
+      const bool is_up = co_await news(e, log);
+      if (!is_up) break;
+      if (log.done() == log.total()) there = co_await peer.write(lines_of_json, "\n");
+      if (!there) break;
+    }
+    auto work = read_piece(log, left);
+    read = co_await beside_in_turn(e, std::move(work));
   }
   co_return response{};
 }

@@ -4,6 +4,8 @@
 #include <stdexcept>
 
 #include "events/fold.hpp"
+#include "events/upcast.hpp"
+#include "projections/offence.hpp"
 #include "store/stream.hpp"
 
 namespace usher::projections {
@@ -37,15 +39,34 @@ result<plans> plans_of(const store::database& db, const store::stream_head& head
   return out;
 }
 
+/// @error wrong_format, corrupted
+result<void> apply(seat_map& seats, const v1::Record& record) {
+  const auto found = apply_to(seats, record);
+  if (!found) return {};
+  const bool is_known = std::ranges::none_of(record.events(), [](const v1::StreamEvent& e) { return unreadable(e).has_value(); });
+  return failure{is_known ? errc::corrupted : errc::wrong_format, found->text()};
+}
+
+/// @error corrupted
+result<void> restore(seat_map& seats, const std::string& show_id, const v1::ShowPlan& as_opened, const seat_map::checkpoint& then) {
+  try {
+    seats.restore(show_id, as_opened, then);
+    return {};
+  } catch (const std::exception& e) {
+    return failure{errc::corrupted, "the seats of " + show_id + " as of record " + std::to_string(then.index) + ": " + e.what()};
+  }
+}
+
 /// Applies what the records behind `after`, up to `upto`, did to one show.
 result<void> apply_between(seat_map& seats, const store::database& db, const v1::EntityRef& show, std::uint64_t after, std::uint64_t upto) {
   if (after >= upto) return {};
-  return store::visit_records(db, show, after + 1, [&](const v1::Record& record) {
-    if (record.index() > upto) return false;
+  result<void> applied;
+  const auto visited = store::visit_records(db, show, after + 1, upto, [&](const v1::Record& record) {
     const auto concerns = [&show](const v1::StreamEvent& e) { return e.stream().group() == show.group(); };
-    if (std::ranges::any_of(record.events(), concerns)) seats.apply(record);
-    return true;
+    if (std::ranges::any_of(record.events(), concerns)) applied = apply(seats, record);
+    return applied.has_value();
   });
+  return visited ? applied : visited;
 }
 
 }  // namespace
@@ -63,7 +84,7 @@ result<std::optional<seats_then>> seats_as_of(const store::database& db, const s
   seat_map seats;
   auto after = plan->opened_index - 1;
   if (*checkpoint) {
-    seats.restore(show_id, *plan->as_opened, **checkpoint);
+    if (auto taken = restore(seats, show_id, *plan->as_opened, **checkpoint); !taken) return taken.error();
     after = (*checkpoint)->index;
   }
   const auto next_multiple = (after / seat_map::checkpoint_every + 1) * seat_map::checkpoint_every;

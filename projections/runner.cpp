@@ -597,13 +597,14 @@ runner_health runner::health() const {
 
 std::vector<projection_status> runner::status(time_point now) const {
   std::vector<projection_status> out;
+  record_times known;
   for (const auto& m : members_) {
     projection_status seen;
     seen.name = m->view->name();
     seen.version = m->view->version();
     const auto at = m->at();
     seen.applied = sum_of(at);
-    if (db_ != nullptr) seen.lag = lag_of(*db_, at, now);
+    if (db_ != nullptr) seen.lag = lag_of(*db_, at, now, known);
     {
       const std::lock_guard lock(status_mutex_);
       seen.generation = m->generation;

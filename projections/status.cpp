@@ -38,7 +38,7 @@ void write(json_writer& json, const projection_status& p, const build_state& bui
   json.end_object();
 }
 
-result<projection_status> stored_status(const store::database& db, const projection& view, time_point now) {
+result<projection_status> stored_status(const store::database& db, const projection& view, time_point now, record_times& known) {
   projection_status out;
   out.name = view.name();
   out.version = view.version();
@@ -49,7 +49,7 @@ result<projection_status> stored_status(const store::database& db, const project
   out.state = usable ? projection_state::live : projection_state::absent;
   out.generation = found.generation;
   out.applied = out.written = sum_of(found.at);
-  out.lag = lag_of(db, found.at, now);
+  out.lag = lag_of(db, found.at, now, known);
   const auto wanted = is_rebuild_wanted(db, view.name());
   if (!wanted) return wanted.error();
   if (!*wanted) return out;
@@ -80,15 +80,26 @@ std::string to_json(const std::vector<projection_status>& all) {
   return out;
 }
 
-projection_lag lag_of(const store::database& db, const positions& applied, time_point now) {
+namespace {
+
+std::optional<std::int64_t> time_of(const store::database& db, log_position at, record_times& known) {
+  const auto [found, is_new] = known.try_emplace({at.partition, at.index});
+  if (!is_new) return found->second;
+  const auto record = db.read(at);
+  if (record && *record) found->second = (*record)->at_ms();
+  return found->second;
+}
+
+}  // namespace
+
+projection_lag lag_of(const store::database& db, const positions& applied, time_point now, record_times& known) {
   projection_lag lag;
   auto oldest = std::numeric_limits<std::int64_t>::max();
   for (std::uint32_t p = 0; p < partition_count; ++p) {
     const auto end = db.durable_end(p);
     if (end <= applied[p]) continue;
     lag.records += end - applied[p];
-    const auto next = db.read({p, applied[p] + 1});
-    if (next && *next) oldest = std::min(oldest, (*next)->at_ms());
+    if (const auto at_ms = time_of(db, {p, applied[p] + 1}, known)) oldest = std::min(oldest, *at_ms);
   }
   if (oldest != std::numeric_limits<std::int64_t>::max()) lag.ms = std::max<std::int64_t>(1, to_ms(now) - oldest);
   return lag;
@@ -97,8 +108,9 @@ projection_lag lag_of(const store::database& db, const positions& applied, time_
 result<std::vector<projection_status>> stored_status(const store::database& db, time_point now) {
   std::vector<projection_status> out;
   views catalogue;
+  record_times known;
   for (const auto* view : catalogue.all()) {
-    auto one = stored_status(db, *view, now);
+    auto one = stored_status(db, *view, now, known);
     if (!one) return one.error();
     out.push_back(std::move(*one));
   }

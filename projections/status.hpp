@@ -2,8 +2,10 @@
 // How read models are doing, as operators see it: from a node that runs, or from the rows of one that is stopped.
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "events/json.hpp"
@@ -54,8 +56,10 @@ void write(json_writer&, const projection_status&);
 /// `{"items": […]}`: the body of GET /admin/projections.
 [[nodiscard]] std::string to_json(const std::vector<projection_status>&);
 
-/// Cost: one record is read for each partition that is behind. One that can't be read has no age.
-[[nodiscard]] projection_lag lag_of(const store::database&, const positions& applied, time_point now);
+/// When records were written, in ms, for whoever asks for the lags of several read models: mostly they wait for the same ones.
+using record_times = std::map<std::pair<std::uint32_t, std::uint64_t>, std::optional<std::int64_t>>;  // by partition and index
+/// Cost: one record is read for each partition that is behind, unless `known` has it. One that can't be read has no age.
+[[nodiscard]] projection_lag lag_of(const store::database&, const positions& applied, time_point now, record_times& known);
 
 /// The whole catalogue by its rows, without a node: what a start would find. @error io_failure, corrupted
 [[nodiscard]] result<std::vector<projection_status>> stored_status(const store::database&, time_point now);

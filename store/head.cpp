@@ -2,6 +2,8 @@
 
 #include "store/head.hpp"
 
+#include <limits>
+
 #include "store/stream.hpp"
 
 namespace usher::store {
@@ -38,7 +40,7 @@ result<stream_head> stored_head(const database& db, const v1::EntityRef& ref) {
   if (!known) return known.error();
   stream_head out;
   if (!row->empty()) out = {number_at(*row, 0), number_at(*row, 8)};
-  const auto scanned = visit_records(db, ref, known->empty() ? 1 : number_at(*known, 0) + 1, [&](const v1::Record& record) {
+  const auto scanned = visit_records(db, ref, known->empty() ? 1 : number_at(*known, 0) + 1, std::numeric_limits<std::uint64_t>::max(), [&](const v1::Record& record) {
     for (const auto& e : record.events())
       if (same_entity(e.stream(), ref)) out = {e.version(), record.index()};
     return true;

@@ -28,6 +28,14 @@ std::string key_at(const v1::EntityRef& ref, std::uint64_t index, std::uint64_t 
   return out;
 }
 
+/// The greatest key that is less than one whose numbers are these. @return nullopt where there is none, or these are no numbers
+std::optional<std::string> key_before(const v1::EntityRef& ref, std::string_view numbers) {
+  if (numbers.size() != 2 * number_bytes) return std::nullopt;
+  const auto index = number_at(numbers), version = number_at(numbers.substr(number_bytes));
+  if (version != 0) return key_at(ref, index, version - 1);
+  return index == 0 ? std::nullopt : std::optional{key_at(ref, index - 1, ~std::uint64_t{0})};
+}
+
 }  // namespace
 
 result<void> put_snapshot(database& db, const v1::Snapshot& snapshot) {
@@ -35,14 +43,19 @@ result<void> put_snapshot(database& db, const v1::Snapshot& snapshot) {
 }
 
 result<std::optional<stored_snapshot>> last_snapshot(const database& db, const v1::EntityRef& ref, std::uint64_t upto_index) {
-  const auto row = db.last_of(family::snapshots, prefix_of(ref), key_at(ref, upto_index, ~std::uint64_t{0}));
-  if (!row) return row.error();
-  std::optional<stored_snapshot> out;
-  if (!*row) return out;
-  out.emplace();
-  out->bytes = (*row)->second.size();
-  if (!out->snapshot.ParseFromString((*row)->second) || !same_entity(out->snapshot.stream(), ref)) out.reset();
-  return out;
+  const auto prefix = prefix_of(ref);
+  auto last = key_at(ref, upto_index, ~std::uint64_t{0});
+  for (;;) {
+    const auto row = db.last_of(family::snapshots, prefix, last);
+    if (!row) return row.error();
+    if (!*row) return std::optional<stored_snapshot>{};
+    const auto& [key, bytes] = **row;
+    stored_snapshot out{{}, bytes.size()};
+    if (out.snapshot.ParseFromString(bytes) && same_entity(out.snapshot.stream(), ref)) return std::optional{std::move(out)};
+    const auto before = key_before(ref, std::string_view{key}.substr(prefix.size()));
+    if (!before) return std::optional<stored_snapshot>{};
+    last = *before;
+  }
 }
 
 result<std::optional<stream_head>> snapshot_behind(const database& db, const v1::EntityRef& ref, std::uint64_t index) {

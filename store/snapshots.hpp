@@ -15,7 +15,8 @@ struct stored_snapshot {
   v1::Snapshot snapshot;
   std::size_t bytes = 0;
 };
-/// The last snapshot of an entity up to a record of its partition. @return nullopt where there is none, or it can't be read
+/// The last snapshot of an entity up to a record of its partition. One that can't be read is passed over for the one before.
+/// @return nullopt where there is none  @error io_failure
 result<std::optional<stored_snapshot>> last_snapshot(const database&, const v1::EntityRef&, std::uint64_t upto_index);
 /// Where the first snapshot behind a record stands. @return nullopt where there is none
 result<std::optional<stream_head>> snapshot_behind(const database&, const v1::EntityRef&, std::uint64_t index);

@@ -11,8 +11,11 @@ bool same_entity(const v1::EntityRef& a, const v1::EntityRef& b) {
   return a.kind() == b.kind() && a.name() == b.name() && a.group() == b.group();
 }
 
-result<std::vector<record_ptr>> read_stream(const database& db, const v1::EntityRef& stream, std::uint64_t last,
-                                            std::uint64_t since, std::uint64_t upto) {
+namespace {
+
+/// As read_stream, whether or not the events can be read.
+result<std::vector<record_ptr>> read_chain(const database& db, const v1::EntityRef& stream, std::uint64_t last, std::uint64_t since,
+                                           std::uint64_t upto) {
   std::vector<record_ptr> records;
   const auto partition = partition_of(stream.group());
   while (last > since) {
@@ -26,25 +29,41 @@ result<std::vector<record_ptr>> read_stream(const database& db, const v1::Entity
     const auto first = std::find_if(events.begin(), events.end(),
                                     [&](const v1::StreamEvent& e) { return same_entity(e.stream(), stream); });
     if (first == events.end()) return broken("does not touch the stream");
-    if (last <= upto) {
-      for (const auto& e : events)
-        if (const auto why = same_entity(e.stream(), stream) ? unreadable(e) : std::nullopt)
-          return failure{errc::wrong_format, key_of(stream) + " stands still: event " + std::to_string(e.version()) + " of it, in record " +
-                                                 std::to_string(partition) + "/" + std::to_string(last) + ", can't be read: " + *why};
-      records.push_back(*record);
-    }
+    if (last <= upto) records.push_back(*record);
     last = first->previous_index();
   }
   std::reverse(records.begin(), records.end());
   return records;
 }
 
-result<void> visit_records(const database& db, const v1::EntityRef& stream, std::uint64_t from,
+/// What stops whoever goes on from the stream's state.
+std::optional<failure> first_unreadable(const v1::EntityRef& stream, const std::vector<record_ptr>& records) {
+  for (const auto& record : records)
+    for (const auto& e : record->events())
+      if (const auto why = same_entity(e.stream(), stream) ? unreadable(e) : std::nullopt)
+        return failure{errc::wrong_format, key_of(stream) + " stands still: event " + std::to_string(e.version()) + " of it, in record " +
+                                               std::to_string(record->partition()) + "/" + std::to_string(record->index()) +
+                                               ", can't be read: " + *why};
+  return std::nullopt;
+}
+
+}  // namespace
+
+result<std::vector<record_ptr>> read_stream(const database& db, const v1::EntityRef& stream, std::uint64_t last,
+                                            std::uint64_t since, std::uint64_t upto) {
+  auto records = read_chain(db, stream, last, since, upto);
+  if (!records) return records;
+  if (auto broken = first_unreadable(stream, *records)) return *broken;
+  return records;
+}
+
+result<void> visit_records(const database& db, const v1::EntityRef& stream, std::uint64_t from, std::uint64_t upto,
                            const std::function<bool(const v1::Record&)>& visit) {
   const auto partition = partition_of(stream.group());
   v1::Record record;
   std::optional<failure> broken;
   auto scanned = db.scan_stored(partition, from, [&](std::uint64_t index, std::string_view stored) {
+    if (index > upto) return false;
     // Texts stand in a message as they are, so that a record without these bytes is none of the stream's.
     if (stored.find(stream.name().empty() ? stream.group() : stream.name()) == std::string_view::npos) return true;
     if (decode(stored, record)) return visit(record);
@@ -76,13 +95,11 @@ bool visit_own(const v1::Record& record, const v1::EntityRef& stream,
 
 result<void> visit_stream(const database& db, const v1::EntityRef& stream, const stretch& s,
                           const std::function<bool(const v1::Record&, const v1::StreamEvent&)>& visit) {
-  if (std::min(s.upto, s.last) <= s.after) return {};
-  if (scan_is_cheaper(s)) {
-    return visit_records(db, stream, s.after + 1, [&](const v1::Record& record) {
-      return record.index() <= std::min(s.upto, s.last) && visit_own(record, stream, visit);
-    });
-  }
-  auto records = read_stream(db, stream, s.last, s.after, s.upto);
+  const auto end = std::min(s.upto, s.last);
+  if (end <= s.after) return {};
+  if (scan_is_cheaper(s))
+    return visit_records(db, stream, s.after + 1, end, [&](const v1::Record& record) { return visit_own(record, stream, visit); });
+  auto records = read_chain(db, stream, s.last, s.after, s.upto);
   if (!records) return records.error();
   for (const auto& record : *records)
     if (!visit_own(*record, stream, visit)) break;

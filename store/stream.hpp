@@ -19,10 +19,11 @@ result<std::vector<record_ptr>> read_stream(const database&, const v1::EntityRef
                                             std::uint64_t since = 0,
                                             std::uint64_t upto = std::numeric_limits<std::uint64_t>::max());
 
-/// Calls `visit` for the records of a stream's partition from an index on that may touch it, in order, until it returns false. The
-/// others are hardly looked at. `record` is valid within the call. @error io_failure, corrupted
+/// Calls `visit` for the records of a stream's partition from an index on, up to another, that may touch it, in order, until it
+/// returns false. The others are hardly looked at, and those behind `upto` not at all. `record` is valid within the call.
+/// @error io_failure, corrupted
 /// Cost: a look at the bytes of each record, and the decoding of those in which the stream's name occurs.
-result<void> visit_records(const database&, const v1::EntityRef& stream, std::uint64_t from,
+result<void> visit_records(const database&, const v1::EntityRef& stream, std::uint64_t from, std::uint64_t upto,
                            const std::function<bool(const v1::Record& record)>& visit);
 
 /// A part of a stream between two records of its partition.
@@ -33,8 +34,9 @@ struct stretch {
   std::uint64_t events = 0;  ///< how many of the stream's there are behind `after`, up to `last`
   std::uint64_t wanted = std::numeric_limits<std::uint64_t>::max();  ///< how many of them `visit` is likely to want
 };
-/// Calls `visit` for the events of a stretch of the stream, oldest first, until it returns false.
-/// @error as read_stream  Cost: the lesser of a look-up for each event up to `last`, and a scan of the partition's records.
+/// Calls `visit` for the events of a stretch of the stream, oldest first, until it returns false. Those that this version can't
+/// read are among them: see `unreadable`.
+/// @error io_failure, corrupted  Cost: the lesser of a look-up for each event up to `last`, and a scan of the partition's records.
 result<void> visit_stream(const database&, const v1::EntityRef& stream, const stretch&,
                           const std::function<bool(const v1::Record& record, const v1::StreamEvent& event)>& visit);
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <random>
 
+#include "actors/chronicle.hpp"
 #include "actors/history.hpp"
 #include "events/json.hpp"
 #include "events/words.hpp"
@@ -47,6 +48,12 @@ struct open_book {
     for (const auto& record : records.at(partition))
       if (record->at_ms() > at_ms) return record->index() - 1;
     return records.at(partition).size();
+  }
+  [[nodiscard]] v1::EntityRef first_seat(std::uint32_t partition) const {
+    for (const auto& record : records.at(partition))
+      for (const auto& e : record->events())
+        if (e.has_seat()) return e.stream();
+    throw std::logic_error("nobody wanted a seat");
   }
   [[nodiscard]] static std::string fold(const std::vector<written>& events, std::uint64_t upto) {
     const auto state = actors::make_entity(events.front().event->stream().kind());
@@ -169,6 +176,130 @@ TEST_CASE("where a stream stands is known without the index in memory, also what
   CHECK(store::stored_head(*log.db, user_ref("usr_nobody")).value().version == 0);
 }
 
+TEST_CASE("nothing behind the moment that is asked for is looked at") {
+  a_log log;
+  log_maker maker{*log.db, {.shows = 2, .rows = 2, .seats = 5, .users = 10}};
+  maker.make(500);
+  const auto show = maker.shows().front();
+  const auto partition = partition_of(show);
+  const auto end = log.db->durable_end(partition);
+  const auto seat = open_book{*log.db}.first_seat(partition);
+  const auto head = store::stored_head(*log.db, seat).value();
+  const auto show_head = store::stored_head(*log.db, show_ref(show)).value();
+  // Whoever comes to this one stops: it names both, and nobody can decode it.
+  log.db->append_synced({{{partition, end + 1}, "\xff " + seat.group() + ' ' + seat.name()}}).value();
+  projections::seat_map knows_nothing;
+  for (const auto upto : {end, end / 2}) {
+    CHECK(actors::state_as_of(*log.db, head, seat, upto).has_value());
+    CHECK(actors::events_of(*log.db, head, seat, {}, 1'000, upto, [](const auto&, const auto&) {}).has_value());
+    CHECK(projections::seats_as_of(*log.db, knows_nothing, show_head, show, upto).has_value());
+  }
+  CHECK(projections::seats_as_of(*log.db, knows_nothing, show_head, show, end + 1).error().code == errc::corrupted);
+}
+
+TEST_CASE("seats are not told from a past in which an event can't be read or makes no sense") {
+  const auto told_with = [](const v1::SeatEvent& what) {
+    a_log log;
+    log_maker maker{*log.db, {.shows = 2, .rows = 2, .seats = 5, .users = 10}};
+    maker.make(500);
+    const auto show = maker.shows().front();
+    v1::Record late;
+    late.set_partition(partition_of(show));
+    late.set_index(log.db->durable_end(late.partition()) + 1);
+    auto& event = *late.add_events();
+    *event.mutable_stream() = seat_ref(show, "late");
+    *event.mutable_seat() = what;
+    log.db->append_synced({{{late.partition(), late.index()}, late.SerializeAsString()}}).value();
+    const auto head = store::stored_head(*log.db, show_ref(show)).value();
+    return projections::seats_as_of(*log.db, projections::seat_map{}, head, show, late.index()).error();
+  };
+  v1::SeatEvent event;
+  const auto unknown = told_with(event);
+  CHECK(unknown.code == errc::wrong_format);
+  CHECK(unknown.detail.find("doesn't know") != std::string::npos);
+  event.mutable_held();
+  const auto senseless = told_with(event);
+  CHECK(senseless.code == errc::corrupted);
+  CHECK(senseless.detail.find("no such seat") != std::string::npos);
+}
+
+TEST_CASE("events that nobody knows are shown among the others, but no state is made of them, however they are found") {
+  const auto seat = seat_ref("shw_aaaaaaaaaaaaaaaa", "A-1");
+  const auto partition = partition_of(seat.group());
+  for (const std::uint64_t apart : {1, 100}) {  // one is found by passing over what is between, the other by looking it up
+    a_log log;
+    for (std::uint64_t index = 1; index != 2 * apart + 1; ++index) {
+      v1::Record record;
+      record.set_partition(partition);
+      record.set_index(index);
+      auto& event = *record.add_events();
+      *event.mutable_stream() = index % apart == 0 ? seat : seat_ref(seat.group(), "B-1");
+      event.set_version(index / apart);
+      if (index == 2 * apart) event.set_previous_index(apart);
+      else event.mutable_seat()->mutable_held();
+      log.db->append_synced({{{partition, index}, record.SerializeAsString()}}).value();
+    }
+    INFO(apart << " apart");
+    const store::stream_head head{2, 2 * apart};
+    CHECK(actors::state_as_of(*log.db, head, seat, 2 * apart - 1).has_value());
+    CHECK(actors::state_as_of(*log.db, head, seat, 2 * apart).error().code == errc::wrong_format);
+    std::vector<std::string> types;
+    actors::events_of(*log.db, head, seat, {}, 10, 2 * apart, [&](const v1::Record&, const v1::StreamEvent& e) {
+        types.push_back(type_of(e, "payload"));
+      }).value();
+    CHECK(types == std::vector<std::string>{"seat.held", "unknown"});
+  }
+}
+
+TEST_CASE("a snapshot that can't be read is passed over for the one before") {
+  a_log log;
+  const auto wallet = wallet_ref("usr_ann");
+  const auto keep = [&](std::uint64_t index, const v1::EntityRef& named) {
+    v1::Snapshot s;
+    *s.mutable_stream() = named;
+    s.set_index(index);
+    s.set_version(index);
+    const auto numbers = [&] {
+      std::string eight(7, '\0');
+      eight += static_cast<char>(index);
+      return eight + eight;
+    }();
+    log.db->put_derived(store::family::snapshots, {{key_of(wallet) + '\0' + numbers, s.SerializeAsString()}}).value();
+  };
+  keep(1, wallet);
+  keep(2, wallet);
+  keep(3, wallet_ref("usr_ben"));
+  log.db->put_derived(store::family::snapshots, {{key_of(wallet) + '\0' + std::string(7, '\0') + '\4' + std::string(7, '\0') + '\4', "\xff"}}).value();
+  CHECK(store::last_snapshot(*log.db, wallet, 9).value()->snapshot.index() == 2);
+  CHECK(store::last_snapshot(*log.db, wallet, 1).value()->snapshot.index() == 1);
+  CHECK(!store::last_snapshot(*log.db, wallet, 0).value());
+}
+
+TEST_CASE("a follower up to a moment gets what is recorded until then, and nothing later") {
+  a_log log;
+  const auto write = [&](std::uint64_t index, std::int64_t at_ms) {
+    v1::Record record;
+    record.set_partition(7);
+    record.set_index(index);
+    record.set_at_ms(at_ms);
+    log.db->append_synced({{{7, index}, record.SerializeAsString()}}).value();
+  };
+  write(1, 100);
+  actors::log_reader reader{*log.db, {.partition = 7, .until_ms = 200}};
+  std::vector<std::uint64_t> seen;
+  const auto read = [&] {
+    REQUIRE(reader.read([&](const v1::Record& r) { return seen.push_back(r.index()), true; }).has_value());
+    return seen;
+  };
+  CHECK(read() == std::vector<std::uint64_t>{1});
+  write(2, 200);
+  CHECK(read() == std::vector<std::uint64_t>{1, 2});
+  write(3, 201);
+  write(4, 202);
+  CHECK(read() == std::vector<std::uint64_t>{1, 2});
+  CHECK(reader.total() == reader.done());
+}
+
 TEST_CASE("an event of a type that nobody knows is said to be in the way") {
   a_log log;
   const auto seat = seat_ref("shw_aaaaaaaaaaaaaaaa", "A-1");
@@ -245,6 +376,8 @@ TEST_CASE("any moment of a long log is found at once") {
     work();
     took_ms[what].push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began).count());
   };
+  // One that changed early and seldom since, where much else goes on.
+  const auto quiet = open_book{*log.db}.first_seat(partition_of(maker.shows().front()));
   for (int round = 0; round != 40; ++round) {
     const auto show = maker.shows()[below(random, maker.shows().size())];
     const auto user = maker.users()[below(random, maker.users().size())];
@@ -256,6 +389,7 @@ TEST_CASE("any moment of a long log is found at once") {
         REQUIRE(actors::state_as_of(*log.db, head, ref, index).has_value());
       });
     };
+    look(quiet);
     look(stock_ref(show, "floor"));
     look(wallet_ref(user));
     look(queue_ref(maker.shows().back()));
@@ -268,7 +402,7 @@ TEST_CASE("any moment of a long log is found at once") {
   for (auto& [what, all] : took_ms) {
     std::ranges::sort(all);
     std::cout << what << " of a log of " << maker.events() << " events as of any moment: median " << all[all.size() / 2] << " ms, worst " << all.back() << " ms\n";
-    CHECK(all[all.size() / 2] < 300);
+    CHECK(all.back() < 300);
   }
 }
 
