@@ -285,7 +285,10 @@ TEST_CASE("a follower up to a moment gets what is recorded until then, and nothi
     log.db->append_synced({{{7, index}, record.SerializeAsString()}}).value();
   };
   write(1, 100);
-  actors::log_reader reader{*log.db, {.partition = 7, .until_ms = 200}};
+  actors::log_filter filter;
+  filter.partition = 7;
+  filter.until_ms = 200;
+  actors::log_reader reader{*log.db, filter};
   std::vector<std::uint64_t> seen;
   const auto read = [&] {
     REQUIRE(reader.read([&](const v1::Record& r) { return seen.push_back(r.index()), true; }).has_value());
