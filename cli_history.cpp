@@ -42,7 +42,7 @@ std::string who(const json::object& item) {
   const auto role = object_text(item, "by", "role");
   const auto user = object_text(item, "by", "userId");
   if (role == "system") return text_of(item, "causation") == "deadline" ? "the clock" : "Usher";
-  if (role == "user") return user;
+  if (role == "user" || role.empty()) return user;  // none: who signs up is nobody yet
   return role + (user.empty() ? "" : " " + user);
 }
 
