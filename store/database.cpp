@@ -665,8 +665,11 @@ result<void> database::flush() {
   return {};
 }
 
-result<void> database::flush(family f) {
-  const auto s = impl_->db->Flush({}, impl_->at(f));
+result<void> database::flush_derived() {
+  std::vector<rocksdb::ColumnFamilyHandle*> derived;
+  for (std::size_t f = 0; f != family_names.size(); ++f)
+    if (is_derived(static_cast<family>(f))) derived.push_back(impl_->handles[f]);
+  const auto s = impl_->db->Flush({}, derived);
   if (!s.ok()) return failure_of(s, "flushing");
   return {};
 }

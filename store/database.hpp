@@ -120,8 +120,8 @@ class database {
   result<void> put_evidence(const std::vector<row>& rows);
   /// Writes all memtables out, so that the derived families survive a restart without catching up.
   result<void> flush();
-  /// The same for one family alone.
-  result<void> flush(family);
+  /// The same for the derived families alone, for they have no write-ahead log to be read after a kill.
+  result<void> flush_derived();
   /// Makes a directory that holds all of this database as of now, for open(), while it goes on being written. Its large files are
   /// shared with this one (hard links) where both are on one file system. `directory` must not be there yet. Segments that were
   /// put elsewhere are only referred to.

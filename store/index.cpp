@@ -52,10 +52,12 @@ std::array<char, 17> row_key(char kind, const short_hash& h) {
 
 short_hash hash_in(std::string_view key) { return {number_at(key, 1), number_at(key, 9)}; }
 
-void put_checkpoints(database::row_writer& rows, const std::map<std::uint32_t, std::uint64_t>& upto) {
+/// @param loaded  how far rows went already: a family may have been ahead of those that are caught up with
+void put_checkpoints(database::row_writer& rows, const std::map<std::uint32_t, std::uint64_t>& upto,
+                     const std::array<std::uint64_t, partition_count>& loaded) {
   for (const auto& [p, index] : upto) {
     const std::array<char, 3> key{'c', static_cast<char>(p >> 8), static_cast<char>(p)};
-    rows.put(view(key), view(numbers(index)));
+    rows.put(view(key), view(numbers(std::max(index, loaded[p]))));
   }
 }
 
@@ -126,7 +128,7 @@ void engine_index::move_deadline(const short_hash& key, std::int64_t deadline_ms
 
 void engine_index::take_key(const v1::Record& record, const short_hash& key) {
   latest_ms_ = std::max(latest_ms_, record.at_ms());
-  if (record.idempotency_key().empty()) return;
+  if (record.idempotency_key().empty() || record.at_ms() + key_lifetime.count() < latest_ms_) return;
   const remembered r{{record.fingerprint(), {record.partition(), record.index()}}, record.at_ms()};
   remember(key, r);
   changed_.keys.push_back({key, r});
@@ -157,6 +159,7 @@ void engine_index::forget_old_keys() {
 void engine_index::end_record(const v1::Record& record) {
   ends_[record.partition()] = record.index();
   changed_.upto[record.partition()] = record.index();
+  ++changed_.records;
   forget_old_keys();
   if (changed_.full()) full_.push_back(end_portion());
 }
@@ -257,17 +260,17 @@ std::uint64_t engine_index::end(std::uint32_t partition) const {
   return ends_.at(partition);
 }
 
-result<engine_index::checkpoints> engine_index::load_rows(const database& db) {
-  checkpoints c;
+result<void> engine_index::load_rows(const database& db) {
+  auto& c = loaded_;
   auto read = load_family(db, family::streams, "streams", 's', c.streams, nullptr);
-  if (!read) return read.error();
+  if (!read) return read;
   read = load_family(db, family::timers, "timers", 't', c.timers, [&](auto key, auto value) {
     v1::EntityRef entity;
     if (value.size() < 8 || !entity.ParseFromArray(value.data() + 8, static_cast<int>(value.size() - 8))) return false;
     move_deadline(hash_in(key), static_cast<std::int64_t>(number_at(value, 0)), entity);
     return true;
   });
-  if (!read) return read.error();
+  if (!read) return read;
   read = load_family(db, family::idempotency, "idempotency", 'k', c.keys, [&](auto key, auto value) {
     if (value.size() != 32) return false;
     const auto at_ms = static_cast<std::int64_t>(number_at(value, 24));
@@ -275,61 +278,67 @@ result<engine_index::checkpoints> engine_index::load_rows(const database& db) {
     latest_ms_ = std::max(latest_ms_, at_ms);
     return true;
   });
-  if (!read) return read.error();
+  if (!read) return read;
   changed_ = {};  // what was just read is on disk
-  return c;
+  return {};
 }
 
-result<void> engine_index::catch_up(const database& db, std::uint32_t partition, const checkpoints& c) {
+/// @return whether a portion waits to be written
+bool engine_index::take_loaded(const v1::Record& record) {
+  const auto hashes = hashes_of(record);
+  const std::lock_guard lock{mutex_};
+  if (record.index() > loaded_.streams[record.partition()]) take_heads(record, hashes.streams);
+  if (record.index() > loaded_.timers[record.partition()]) take_deadlines(record, hashes.streams);
+  if (record.index() > loaded_.keys[record.partition()]) take_key(record, hashes.key);
+  end_record(record);
+  return !full_.empty();
+}
+
+result<void> engine_index::catch_up(database& db, std::uint32_t partition) {
   const auto log_end = db.durable_end(partition);
-  const auto behind = std::min({c.streams[partition], c.timers[partition], c.keys[partition]});
-  if (std::max({c.streams[partition], c.timers[partition], c.keys[partition]}) > log_end)
+  const auto known = {loaded_.streams[partition], loaded_.timers[partition], loaded_.keys[partition]};
+  const auto behind = std::min(known);
+  if (std::max(known) > log_end)
     return failure{errc::corrupted, "partition " + std::to_string(partition) + " ends at " + std::to_string(log_end) + ", but " +
                                         "rows were derived from later records: the log has lost its end"};
-  ends_[partition] = behind;
+  auto next = ends_[partition] = behind;
   google::protobuf::Arena arena;
-  std::optional<failure> broken;
+  result<void> outcome;
   auto read = db.scan_stored(partition, behind + 1, [&](std::uint64_t index, std::string_view stored) {
     if (index % 256 == 0) arena.Reset();
     auto& record = *google::protobuf::Arena::CreateMessage<v1::Record>(&arena);
     if (!record.ParseFromArray(stored.data(), static_cast<int>(stored.size())) || record.index() != index || record.partition() != partition ||
-        index != ends_[partition] + 1) {
-      broken = failure{errc::corrupted, "partition " + std::to_string(partition) + " has a wrong record at " + std::to_string(index)};
+        index != ++next) {
+      outcome = failure{errc::corrupted, "partition " + std::to_string(partition) + " has a wrong record at " + std::to_string(index)};
       return false;
     }
-    const auto hashes = hashes_of(record);
-    if (index > c.streams[partition]) take_heads(record, hashes.streams);
-    if (index > c.timers[partition]) take_deadlines(record, hashes.streams);
-    if (index > c.keys[partition]) take_key(record, hashes.key);
-    end_record(record);
-    return true;
+    if (take_loaded(record)) outcome = flush(db);
+    return outcome.has_value();
   });
-  if (broken) return *broken;
-  return read;
+  return read ? outcome : read;
 }
 
-result<void> engine_index::load(const database& db) {
-  const std::lock_guard lock{mutex_};
+result<void> engine_index::load(database& db) {
   if (rows_ || !streams_.empty()) bug("an index is loaded twice");
   rows_ = &db;
   rows_in_memory_ = db.holds_in_memory(family::streams);
-  auto from = load_rows(db);
-  if (!from) return from.error();
+  if (auto loaded = load_rows(db); !loaded) return loaded;
   for (std::uint32_t p = 0; p != partition_count; ++p)
-    if (auto caught_up = catch_up(db, p, *from); !caught_up) return caught_up;
+    if (auto caught_up = catch_up(db, p); !caught_up) return caught_up;
+  const std::lock_guard lock{mutex_};
   // Rows come in the order of their hashes, and partitions one after another.
   std::sort(keys_by_time_.begin(), keys_by_time_.end());
   forget_old_keys();
   return {};
 }
 
-result<void> engine_index::write(database& db, const changes& c) {
-  auto written = db.put_derived(family::streams, [&c](database::row_writer& rows) {
+result<void> engine_index::write(database& db, const changes& c) const {
+  auto written = db.put_derived(family::streams, [&](database::row_writer& rows) {
     for (const auto& [key, head] : c.heads) rows.put(view(row_key('s', key)), view(numbers(head.version, head.index)));
-    put_checkpoints(rows, c.upto);
+    put_checkpoints(rows, c.upto, loaded_.streams);
   });
   if (!written) return written;
-  written = db.put_derived(family::timers, [&c](database::row_writer& rows) {
+  written = db.put_derived(family::timers, [&](database::row_writer& rows) {
     std::string value;
     for (const auto& [key, change] : c.deadlines) {
       const auto& [at_ms, entity] = change;
@@ -337,16 +346,16 @@ result<void> engine_index::write(database& db, const changes& c) {
       if (entity) entity->AppendToString(&value);
       entity ? rows.put(view(row_key('t', key)), value) : rows.erase(view(row_key('t', key)));
     }
-    put_checkpoints(rows, c.upto);
+    put_checkpoints(rows, c.upto, loaded_.timers);
   });
   if (!written) return written;
-  return db.put_derived(family::idempotency, [&c](database::row_writer& rows) {
+  return db.put_derived(family::idempotency, [&](database::row_writer& rows) {
     for (const auto& [key, value] : c.keys) {
       const auto name = row_key('k', key);
       if (!value) rows.erase(view(name));
       else rows.put(view(name), view(numbers(value->known.fingerprint, value->known.at.partition, value->known.at.index, value->at_ms)));
     }
-    put_checkpoints(rows, c.upto);
+    put_checkpoints(rows, c.upto, loaded_.keys);
   });
 }
 
@@ -361,23 +370,28 @@ result<void> engine_index::flush(database& db) {
   while (!frozen_.empty() && std::ranges::all_of(frozen_.front().upto, durable)) {
     if (auto written = write(db, frozen_.front()); !written) return written;
     last_written_ = frozen_.front().number;
+    unfiled_ += frozen_.front().records;
     frozen_.pop_front();
   }
-  return drop_streams(db);
+  const bool crowded = too_many_streams();
+  if (unfiled_ < filed_every_ && !crowded) return {};
+  if (auto filed = db.flush_derived(); !filed) return filed;
+  unfiled_ = 0;
+  if (crowded) drop_streams();
+  return {};
+}
+
+bool engine_index::too_many_streams() const {
+  const std::lock_guard lock{mutex_};
+  return rows_ && streams_.size() > drop_above_;
 }
 
 /// Those that last changed in a portion whose rows are in a file, and those that were only read.
-result<void> engine_index::drop_streams(database& db) {
-  {
-    const std::lock_guard lock{mutex_};
-    if (!rows_ || streams_.size() <= drop_above_) return {};
-  }
-  if (auto filed = db.flush(family::streams); !filed) return filed;
+void engine_index::drop_streams() {
   const std::lock_guard lock{mutex_};
   ++drops_;
   boost::unordered::erase_if(streams_, [this](const auto& s) { return s.second.portion <= last_written_; });
   drop_above_ = std::max(streams_max_, 2 * streams_.size());  // where most are new, not again at once
-  return {};
 }
 
 }  // namespace usher::store

@@ -34,12 +34,16 @@ inline constexpr std::chrono::milliseconds key_lifetime = std::chrono::hours{24}
 /// How many streams are kept in memory before those that are on disk may be dropped: about 64 bytes each.
 inline constexpr std::size_t streams_kept = 2'000'000;
 
+/// After how many records what is derived from them is put into files. After a kill about as many are folded again, half a second or so.
+inline constexpr std::uint64_t filed_every_records = 200'000;
+
 /// Thread-safe. Holds every record that was handed to the journal, durable or not yet: after a failed write the node
 /// stops, so nothing in it is ever taken back.
 class engine_index {
  public:
   engine_index() = default;
-  explicit engine_index(std::size_t streams_max) : streams_max_{streams_max} {}
+  explicit engine_index(std::size_t streams_max, std::uint64_t filed_every = filed_every_records)
+      : streams_max_{streams_max}, filed_every_{filed_every} {}
 
   /// Applies the next record of its partition: heads, idempotency key (kept 24 h of record time), deadlines. A record
   /// out of order, or an event whose version doesn't follow its stream's head, is a bug and aborts.
@@ -64,14 +68,16 @@ class engine_index {
 
   std::uint64_t end(std::uint32_t partition) const;  ///< index of the last record applied
 
-  /// Loads what was flushed and catches up with the log; before the first command, on an empty index. The database outlives it.
+  /// Loads what was flushed and catches up with the log, flushing as it goes; before the first command, on an empty index. The database
+  /// outlives it.
   /// @error corrupted  a row can't be read, or the log ends before what was derived from it: it has lost synced records
-  /// Cost: about a second per million records that were not flushed; none for streams that were.
-  result<void> load(const database&);
+  /// Cost: some 3 s per million records that were not filed; none for streams that were.
+  result<void> load(database&);
   /// Writes the rows that changed since the last flush, portion by portion, each with its checkpoints and per family in
   /// one batch; small ones, for the log waits while RocksDB takes one in. What the log doesn't hold durably yet waits
   /// for the next call, so that no row is ever ahead of the log. For one thread at a time; the index stays usable
-  /// meanwhile. Where there are too many streams in memory, those that are on disk are dropped.
+  /// meanwhile. Every so many records all derived families go into files, whether they grow or not: a family that rarely does
+  /// would be far behind after a kill. Where there are too many streams in memory, those that are on disk are dropped.
   result<void> flush(database&);
   std::size_t streams_in_memory() const;
 
@@ -98,6 +104,7 @@ class engine_index {
     std::vector<key_change> keys;
     std::map<std::uint32_t, std::uint64_t> upto;  ///< by partition, of those that changed
     std::uint64_t number = 1;                     ///< 1, 2, 3 …
+    std::uint64_t records = 0;
     bool empty() const { return upto.empty() && keys.empty(); }
     bool full() const { return std::max(heads.size(), keys.size()) >= 1024; }
   };
@@ -119,15 +126,19 @@ class engine_index {
   changes end_portion();
   stream& stream_of(const short_hash&) const;
   stream_head stored_head(const short_hash&) const;
-  result<void> drop_streams(database&);
+  bool too_many_streams() const;
+  void drop_streams();
 
-  result<checkpoints> load_rows(const database&);
-  result<void> catch_up(const database&, std::uint32_t partition, const checkpoints&);
-  static result<void> write(database&, const changes&);
+  result<void> load_rows(const database&);
+  result<void> catch_up(database&, std::uint32_t partition);
+  bool take_loaded(const v1::Record&);
+  result<void> write(database&, const changes&) const;
 
   const std::size_t streams_max_ = streams_kept;
+  const std::uint64_t filed_every_ = filed_every_records;
   const database* rows_ = nullptr;  // none: nothing was loaded, and what is not in memory was never there
   bool rows_in_memory_ = false;     // when it was loaded there were rows that had not reached a file
+  checkpoints loaded_;              // the rows that there were then; some families may have been ahead of others
   mutable std::mutex mutex_;
   mutable by_hash<stream> streams_;  // what is not here is in a file
   std::uint64_t drops_ = 0;          // how often streams were dropped
@@ -142,6 +153,7 @@ class engine_index {
   std::deque<changes> full_;  // portions that grow no more
 
   std::deque<changes> frozen_;     // the flushing thread's own: taken over, and not yet written
+  std::uint64_t unfiled_ = 0;      // records whose rows were written since all rows were filed
   std::uint64_t last_written_ = 0; // the number of the last portion that was
 };
 

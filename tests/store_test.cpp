@@ -280,6 +280,45 @@ TEST_CASE("families that were written out at different times are each caught up 
   CHECK(index.find_key("usr_ann", "second"));
 }
 
+TEST_CASE("a start that is killed while it catches up leaves no family behind what it had") {
+  temp_dir dir;
+  std::vector<touched> many;
+  for (int i = 0; i != 1024; ++i) many.push_back({"B-" + std::to_string(i), 1});  // as many as are written at once
+  {
+    auto db = open(dir);
+    store::engine_index index;
+    written_log log{*db, index, {}};
+    log.add(record_of(1, many));
+    log.add(record_of(2, {{"A-1", 1}}));
+    REQUIRE(index.flush(*db).has_value());
+    REQUIRE(db->erase_prefix(store::family::timers, "").has_value());  // as if its memtable alone had been lost
+  }
+  {
+    auto db = open(dir);
+    store::engine_index killed;
+    REQUIRE(killed.load(*db).has_value());
+  }
+  auto db = open(dir);
+  store::engine_index index;
+  REQUIRE(index.load(*db).has_value());
+  CHECK(index.head(seat_ref("shw_x", "A-1")).version == 1);
+}
+
+TEST_CASE("a family that rarely changes reaches a file all the same, so that little is folded again after a kill") {
+  temp_dir dir;
+  auto db = open(dir);
+  store::engine_index index{store::streams_kept, 3};
+  written_log log{*db, index, {}};
+  log.add(record_of(1, {{"A-1", 1}}));
+  log.add(record_of(2, {{"A-1", 2}}));
+  REQUIRE(index.flush(*db).has_value());
+  CHECK(db->holds_in_memory(store::family::timers));
+  log.add(record_of(3, {{"A-1", 3}}));
+  REQUIRE(db->put_derived(store::family::views, {{"wallets@1/a", "b"}}).has_value());
+  REQUIRE(index.flush(*db).has_value());
+  for (const auto f : {store::family::streams, store::family::timers, store::family::idempotency, store::family::views}) CHECK_FALSE(db->holds_in_memory(f));
+}
+
 TEST_CASE("no row of the index reaches the disk before the record that it comes from") {
   temp_dir dir;
   auto db = open(dir);
