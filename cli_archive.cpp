@@ -54,7 +54,7 @@ void add_archive(CLI::App& app, int& code) {
   auto* verb = app.add_subcommand("archive", "Move the oldest records of a stopped node out of its log into files that never change");
   verb->add_option("--data", flags->data, "The node's data directory")->capture_default_str();
   verb->add_option("--before", flags->before, "Records before this time, as in 2030-03-01T19:30:00Z, or older than this, as in 90d")->required();
-  verb->add_option("--to", flags->to, "Absolute path of a directory, perhaps on another disk, in which each run makes one of its own for its files; default: beside the log");
+  verb->add_option("--to", flags->to, "Absolute path of a directory, perhaps on another disk, in which each run makes one of its own for its files; default: beside the log")->check(not_empty());
   verb->add_flag("--json", flags->json, "As a JSON object");
   verb->footer("Everything reads archived records as it reads the others; where their files are missing or damaged it says which.\n"
                "The last record of each partition stays. Interrupted, it can simply be run again.\n"

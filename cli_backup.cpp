@@ -69,7 +69,13 @@ int list_live(const server& on, bool as_json) {
   return print_list(items && items->is_array() ? items->as_array() : json::array{}, as_json);
 }
 
+/// Where the log was lost, its backups are listed all the same.
 int list_offline(const backup_flags& flags) {
+  std::error_code unreadable;
+  if (!std::filesystem::exists(flags.directory(), unreadable)) {
+    if (!flags.to.empty()) return complain({errc::invalid_argument, flags.to + ": there is no such directory"});
+    if (!has_log(flags.node.data)) return complain(no_log(flags.node.data));
+  }
   json::array all;
   for (const auto& one : store::backups_in(flags.directory())) all.push_back(object_of(one));
   return print_list(all, flags.json);
@@ -102,9 +108,8 @@ result<void> purge(store::database& db) {
 
 /// Opened for writing, so that no node starts on it meanwhile.
 int make_offline(const backup_flags& flags) {
-  const auto log = log_directory(flags.node.data);
-  if (!std::filesystem::exists(std::filesystem::path{log} / "CURRENT")) return complain({errc::io_failure, flags.node.data + " holds no log"});
-  const auto db = store::database::open(log);
+  if (!has_log(flags.node.data)) return complain(no_log(flags.node.data));
+  const auto db = store::database::open(log_directory(flags.node.data));
   if (!db) return complain(db.error());
   store::remove_drafts(flags.node.data, flags.directory());
   if (const auto purged = purge(**db); !purged) return complain(purged.error());
@@ -148,8 +153,8 @@ void add_backup(CLI::App& app, int& code) {
   auto flags = std::make_shared<backup_flags>();
   auto* verb = app.add_subcommand("backup", "Make a backup, of a node that runs or of one that is stopped, or list those there are");
   add_server_flags(*verb, flags->node);
-  verb->add_option("--name", flags->name, "Of the backup; default: the time");
-  verb->add_option("--to", flags->to, "Directory for the backups of a stopped node; default: `backups` in --data");
+  verb->add_option("--name", flags->name, "Of the backup; default: the time")->check(not_empty());
+  verb->add_option("--to", flags->to, "Directory for the backups of a stopped node; default: `backups` in --data")->check(not_empty());
   verb->add_flag("--list", flags->list, "Only list the backups that there are, the newest first");
   verb->add_flag("--json", flags->json, "As a JSON object");
   verb->footer("A backup holds everything of the node as of one moment, its secrets and the keys of personal data too: keep it like these.\n"

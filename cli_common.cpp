@@ -1,6 +1,6 @@
 #include "cli_common.hpp"
 
-#include <signal.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <boost/json.hpp>
@@ -20,6 +20,20 @@ namespace {
 std::string dashed(std::string name) {
   std::ranges::replace(name, '_', '-');
   return name;
+}
+
+/// The process that has the log open for writing: RocksDB locks a file of it for as long as the process lives, however that ends.
+/// @return nullopt where none has; 0 or less for one whose number can't be told here, as of another container
+std::optional<std::int64_t> writer_of(const std::string& data_directory) {
+  const int fd = ::open((std::filesystem::path{log_directory(data_directory)} / "LOCK").c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return std::nullopt;
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  const bool known = ::fcntl(fd, F_GETLK, &lock) == 0;
+  ::close(fd);
+  if (!known || lock.l_type == F_UNLCK) return std::nullopt;
+  return lock.l_pid;
 }
 
 }  // namespace
@@ -62,9 +76,17 @@ std::optional<running_node> find_running(const std::string& data_directory) {
   const auto* pid = object.if_contains("pid");
   if (!address || !address->is_string() || !port || !port->is_int64() || !pid || !pid->is_int64()) return std::nullopt;
   running_node out{std::string{address->as_string()}, static_cast<std::uint16_t>(port->as_int64()), pid->as_int64()};
-  if (out.pid <= 0 || (::kill(static_cast<pid_t>(out.pid), 0) != 0 && errno == ESRCH)) return std::nullopt;
+  const auto writer = writer_of(data_directory);
+  if (!writer || (*writer > 0 && *writer != out.pid)) return std::nullopt;
   return out;
 }
+
+bool has_log(const std::string& data_directory) {
+  std::error_code unreadable;
+  return std::filesystem::exists(std::filesystem::path{log_directory(data_directory)} / "CURRENT", unreadable);
+}
+
+failure no_log(const std::string& data_directory) { return {errc::invalid_argument, data_directory + " holds no log"}; }
 
 result<void> announce(const std::string& data_directory, const running_node& node) {
   const auto path = node_file(data_directory);
@@ -80,11 +102,13 @@ result<void> announce(const std::string& data_directory, const running_node& nod
 
 result<std::string> mint_token(const std::string& data_directory, http::role role, const std::string& user_id,
                                std::chrono::seconds lifetime) {
-  std::error_code failed;
-  std::filesystem::create_directories(data_directory, failed);
-  if (failed) return failure{errc::io_failure, data_directory + ": " + failed.message()};
   http::auth_settings settings;
   settings.secret_file = secret_file(data_directory);
+  std::error_code unreadable;
+  if (std::filesystem::status(settings.secret_file, unreadable).type() == std::filesystem::file_type::not_found) {
+    if (!has_log(data_directory)) return no_log(data_directory);
+    return failure{errc::invalid_argument, settings.secret_file.string() + " is missing: it signs the tokens, and a node makes one when it starts"};
+  }
   auto access = http::tokens::open(settings);
   if (!access) return access.error();
   http::claims says;
@@ -104,6 +128,10 @@ std::optional<std::chrono::seconds> duration_in(const std::string& text) {
   if (unit == "h") return std::chrono::hours{count};
   if (unit == "d") return std::chrono::days{count};
   return std::nullopt;
+}
+
+CLI::Validator not_empty() {
+  return {[](std::string& text) { return text.empty() ? std::string{"it is empty; leave it away, or say something"} : std::string{}; }, ""};
 }
 
 int complain(const failure& why) {

@@ -34,17 +34,28 @@ struct running_node {
   std::int64_t pid = 0;
 };
 std::string node_file(const std::string& data_directory);
-/// @return nullopt where no process runs on this directory
+/// The node that announced itself there and holds the lock on the log. What a killed node left behind, or was copied, counts for nothing.
+///
+/// Not for a process that has this log open for writing itself: to look at the lock would end it.
+/// @return nullopt where no node runs on this directory
 std::optional<running_node> find_running(const std::string& data_directory);
+/// Whether there is a log that could be opened. Opening one to write would make it.
+bool has_log(const std::string& data_directory);
+/// invalid_argument: whoever names a directory without a log most likely named the wrong one.
+failure no_log(const std::string& data_directory);
 /// @error io_failure
 [[nodiscard]] result<void> announce(const std::string& data_directory, const running_node& node);
 
-/// A signed access token; makes the secret where there is none yet. @error as tokens::open
+/// A signed access token.
+/// @error invalid_argument  there is no secret to sign it with: one made here would be worth nothing to any node; else as tokens::open
 [[nodiscard]] result<std::string> mint_token(const std::string& data_directory, http::role role, const std::string& user_id,
                                              std::chrono::seconds lifetime);
 
 /// `90`, `90s`, `15m`, `1h` or `7d`. @return nullopt for anything else
 std::optional<std::chrono::seconds> duration_in(const std::string& text);
+
+/// For options that mean something else when they are left away: a script's empty variable is refused in place of that.
+CLI::Validator not_empty();
 
 /// Says on standard error why a verb failed. @return was_refused, or misused where the caller's input is to blame
 int complain(const failure& why);

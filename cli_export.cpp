@@ -177,6 +177,7 @@ void add_export(CLI::App& app, int& code) {
   verb->add_option("--type", flags->words.type, "Only events of this type, as in reservation.placed");
   verb->add_flag("--with-keys", flags->words.with_keys, "The keys of personal data as well, so that people can log in where it is imported");
   verb->add_option("--out", flags->out, "A file, which is there once it is whole; default: standard output");
+  for (const char* name : {"--since", "--until", "--stream", "--type", "--out"}) verb->get_option(name)->check(not_empty());
   verb->footer("Personal data leaves sealed; with its keys it can be read by whoever has the file. A whole export also holds, in the records as\n"
                "stored, the secrets of draws that were not held yet. Keep it like the data directory.\n"
                "What is filtered says so in its first line, and can't be imported.\n"

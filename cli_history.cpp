@@ -177,8 +177,8 @@ constexpr const char* moment_help = "A time (RFC 3339), or a position in the log
 void add_history(CLI::App& app, int& code) {
   auto* verb = app.add_subcommand("history", "Tell what happened to an entity: when, who, what, why and on which request. Amounts are in minor units");
   auto flags = add_entity(*verb);
-  verb->add_option("--as-of", flags->as_of, std::string{"Only up to then. "} + moment_help);
-  verb->add_option("--limit", flags->limit, "Events at most, the oldest first; 0: all")->capture_default_str();
+  verb->add_option("--as-of", flags->as_of, std::string{"Only up to then. "} + moment_help)->check(not_empty());
+  verb->add_option("--limit", flags->limit, "Events at most, the oldest first; 0: all")->capture_default_str()->check(CLI::NonNegativeNumber);
   verb->add_flag("--json", flags->json, "One JSON object a line, with the hash of each record");
   verb->footer("Examples:\n  usher history seat/shw_7q2m4x9c1v5k3tza/A-12\n  usher history wallet/ann@example.org --as-of 2026-05-31T10:00:03.250Z");
   verb->callback([flags, &code] { code = print_history(*flags); });
@@ -187,7 +187,7 @@ void add_history(CLI::App& app, int& code) {
 void add_state(CLI::App& app, int& code) {
   auto* verb = app.add_subcommand("state", "Show an entity as it is, or was");
   auto flags = add_entity(*verb);
-  verb->add_option("--as-of", flags->as_of, std::string{"As it was then. "} + moment_help);
+  verb->add_option("--as-of", flags->as_of, std::string{"As it was then. "} + moment_help)->check(not_empty());
   verb->add_flag("--json", flags->json, "As a JSON object");
   verb->footer("Example:\n  usher state reservation/rsv_7q2m4x9c1v5k3tza_5x2m4x9c1v5k3tzb --as-of 2026-05-31T10:00:03.250Z");
   verb->callback([flags, &code] { code = print_state(*flags); });
@@ -196,8 +196,8 @@ void add_state(CLI::App& app, int& code) {
 void add_diff(CLI::App& app, int& code) {
   auto* verb = app.add_subcommand("diff", "Show what changed in an entity between two moments, and the events that did it");
   auto flags = add_entity(*verb);
-  verb->add_option("--from", flags->from, moment_help)->required();
-  verb->add_option("--to", flags->to, "The same; default: now");
+  verb->add_option("--from", flags->from, moment_help)->required()->check(not_empty());
+  verb->add_option("--to", flags->to, "The same; default: now")->check(not_empty());
   verb->add_flag("--json", flags->json, "As a JSON object");
   verb->footer("Example:\n  usher diff wallet/ann@example.org --from 2026-05-31T00:00:00Z --to 2026-06-01T00:00:00Z");
   verb->callback([flags, &code] { code = print_difference(*flags); });

@@ -1,19 +1,15 @@
 #include "cli_offline.hpp"
 
-#include <filesystem>
-
 #include "node.hpp"
 
 namespace usher::cli {
 result<std::unique_ptr<store::database>> open_offline(const std::string& data) {
-  const auto directory = log_directory(data);
-  // Opening would make one where there is none.
-  if (!std::filesystem::exists(std::filesystem::path{directory} / "CURRENT")) return failure{errc::io_failure, data + " holds no log"};
+  if (!has_log(data)) return no_log(data);
   if (const auto running = find_running(data)) {
     return failure{errc::io_failure, "a node runs on " + data + " (process " + std::to_string(running->pid) +
                                          "): stop it first"};
   }
-  return store::database::open_read_only(directory);
+  return store::database::open_read_only(log_directory(data));
 }
 
 std::uint64_t records_in(const store::database& db) {

@@ -8,7 +8,8 @@
 namespace usher::cli {
 
 /// Opens the log of a data directory read-only. Nothing in it is changed.
-/// @error io_failure  there is none, or a node runs on it: ask that over HTTP
+/// @error invalid_argument  there is none
+/// @error io_failure  a node runs on it: ask that over HTTP
 /// @error corrupted, wrong_format  as database::open_read_only
 [[nodiscard]] result<std::unique_ptr<store::database>> open_offline(const std::string& data_directory);
 

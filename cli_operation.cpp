@@ -16,6 +16,9 @@ std::uint64_t number_of(const boost::json::object& object, std::string_view name
   return value && value->is_int64() && value->as_int64() > 0 ? static_cast<std::uint64_t>(value->as_int64()) : 0;
 }
 
+/// A name that there isn't, or that can't be one, is the caller's mistake.
+bool is_misuse(int status) { return status == 400 || status == 404 || status == 422; }
+
 failure refusal_in(const bench::http_reply& reply) {
   auto detail = text_of(object_in(reply.body), "detail");
   if (detail.empty()) detail = reply.status == 0 ? "the node can't be reached: " + reply.body : reply.body;
@@ -31,7 +34,7 @@ result<boost::json::object> run_operation(const server& on, const std::string& t
   request.body = body;
   request.fields.emplace_back("Idempotency-Key", fresh_key());
   const auto begun = exchange(on, std::move(request));
-  if (begun.status != 202) return refusal_in(begun);
+  if (begun.status != 202) return failure{is_misuse(begun.status) ? errc::invalid_argument : errc::io_failure, refusal_in(begun).detail};
   const auto id = text_of(object_in(begun.body), "operationId");
   progress bar{1};
   for (auto wait = first_look_after;; wait = std::min(wait * 2, look_every)) {

@@ -166,7 +166,7 @@ result<void> past::log(const actors::log_filter& filter, bool follow, std::uint6
   if (!wrong.empty()) return failure{errc::corrupted, "the node's answer can't be read: " + wrong};
   if (reply.status == 200) return {};
   auto detail = text_of(object_in(reply.body), "detail");
-  if (detail.empty()) detail = reply.status == 0 ? "the answer broke off: " + reply.body : reply.body;
+  if (detail.empty()) detail = reply.status == 0 ? (follow ? "the node can't be heard any more: " : "the answer broke off: ") + reply.body : reply.body;
   return failure{reply.status == 400 ? errc::invalid_argument : errc::io_failure, detail};
 }
 

@@ -3,7 +3,6 @@
 #include <boost/json.hpp>
 
 #include <cstdio>
-#include <filesystem>
 #include <iostream>
 #include <memory>
 
@@ -107,9 +106,8 @@ int list_offline(const projection_flags& flags) {
 
 /// Opening would make a log where there is none.
 result<std::unique_ptr<store::database>> open_to_write(const std::string& data) {
-  const auto directory = log_directory(data);
-  if (!std::filesystem::exists(std::filesystem::path{directory} / "CURRENT")) return failure{errc::io_failure, data + " holds no log"};
-  return store::database::open(directory);
+  if (!has_log(data)) return no_log(data);
+  return store::database::open(log_directory(data));
 }
 
 /// Goes on after one that fails. @error of the first that failed; `detail` names them all
@@ -132,7 +130,7 @@ int rebuild_offline(const projection_flags& flags) {
   if (!db) return complain(db.error());
   projections::runner runner;
   const bool is_all = flags.name == "all";
-  if (!is_all && !runner.has(flags.name)) return complain({errc::io_failure, "there is no read model " + flags.name});
+  if (!is_all && !runner.has(flags.name)) return complain({errc::invalid_argument, "there is no read model " + flags.name});
   if (auto started = runner.start(**db); !started) return complain(started.error());
   const auto names = is_all ? runner.names() : std::vector<std::string>{flags.name};
   auto done = runner.plan_rebuilds(names);

@@ -44,15 +44,16 @@ std::string reachable(const std::string& address) {
 
 void add_server_flags(CLI::App& verb, server_flags& flags) {
   verb.add_option("--data", flags.data, "Data directory of a node on this machine: says where it listens, and signs the token")->capture_default_str();
-  auto* server = verb.add_option("--server", flags.server, "ADDRESS:PORT of a node, in place of the one that runs on --data");
-  verb.add_option("--token", flags.token, "An operator's token, in place of one signed with the secret in --data")->needs(server);
+  auto* server = verb.add_option("--server", flags.server, "ADDRESS:PORT of a node, in place of the one that runs on --data")->check(not_empty());
+  verb.add_option("--token", flags.token, "An operator's token, in place of one signed with the secret in --data")->needs(server)->check(not_empty());
 }
 
 result<server> server_of(const server_flags& flags) {
   server out;
   if (flags.server.empty()) {
     const auto running = find_running(flags.data);
-    if (!running) return failure{errc::io_failure, "no node runs on " + flags.data + "; start one with `usher up --data " + flags.data + "`, or name it with --server"};
+    const bool is_known = has_log(flags.data);
+    if (!running) return failure{is_known ? errc::io_failure : errc::invalid_argument, "no node runs on " + flags.data + (is_known ? "" : ", which holds no log") + "; start one with `usher up --data " + flags.data + "`, or name it with --server"};
     out.at = {reachable(running->address), running->port};
   } else {
     auto at = endpoint_in(flags.server);

@@ -61,13 +61,19 @@ int print_verdict(const boost::json::object& v, bool as_json) {
   return good ? succeeded : was_refused;
 }
 
+/// Who learns nothing of what is stored must not take it for damaged.
+int not_checked(const failure& why) {
+  const int code = complain(why);
+  return why.code == errc::corrupted ? code : misused;
+}
+
 int verify_live(const verify_flags& flags) {
   const auto on = server_of(flags.on);
-  if (!on) return complain(on.error());
+  if (!on) return not_checked(on.error());
   const auto operation = run_operation(*on, "/admin/verify");
-  if (!operation) return complain(operation.error());
+  if (!operation) return not_checked(operation.error());
   const auto* found = operation->if_contains("result");
-  if (!found || !found->is_object()) return complain({errc::io_failure, text_of(*operation, "error")});
+  if (!found || !found->is_object()) return not_checked({errc::io_failure, text_of(*operation, "error")});
   return print_verdict(found->as_object(), flags.json);
 }
 
@@ -82,7 +88,7 @@ int verify_offline(const verify_flags& flags) {
     return true;
   };
   const auto verified = projections::verify(options);
-  if (!verified) return complain(verified.error());
+  if (!verified) return not_checked(verified.error());
   std::string text;
   json_writer json{text};
   projections::write(json, *verified);
@@ -173,12 +179,13 @@ void add_verify(CLI::App& app, int& code) {
       ->check(CLI::Range(std::uint32_t{0}, partition_count - 1));
   auto* proof = verb->add_option("--proof", flags->proof, "A proof, or a list of checkpoints, to be checked by itself, without data; - for standard input");
   verb->add_option("--key", flags->key, "The public key that has to have signed it: in hex, or a file with it or with what GET /audit/key answered")->needs(proof);
+  for (const char* name : {"--proof", "--key"}) verb->get_option(name)->check(not_empty());
   verb->add_flag("--json", flags->json, "As a JSON object");
   verb->footer(
       "Without --proof: every file against its checksums; the chain of every partition; each stream's versions; what is derived against the log;\n"
       "the signed checkpoints; and the invariants of the sale. All that is wrong is named, by record where there is one, else by file. A node that\n"
       "runs checks a copy of its database, made for this. RocksDB's diaries (LOG, LOG.old.*) say nothing and are not looked at.\n"
-      "Exit code 0: nothing is wrong; 1: something is; 2: the file can't be read.\n"
+      "Exit code 0: nothing is wrong; 1: something is; 2: misused, or it could not be checked.\n"
       "Examples:\n  usher verify --data data\n  usher verify --proof ticket.json --key 630dcd29…\n"
       "  curl -s http://127.0.0.1:8080/audit/checkpoints | usher verify --proof - --key key.json");
   verb->callback([flags, &code] { code = flags->proof.empty() ? verify_stored(*flags) : verify_proof(*flags); });

@@ -78,7 +78,9 @@ void add_token(CLI::App& app, int& code) {
   verb->add_option("--role", flags->role, "operator, service or user")->required()->check(CLI::IsMember({"operator", "service", "user"}));
   verb->add_option("--user", flags->user, "The user's id; default: the role's name, for operator and service");
   verb->add_option("--ttl", flags->lifetime, "How long it is valid: 90s, 15m, 1h, 7d")->capture_default_str();
-  verb->footer("Example:\n  usher token --data data --role user --user usr_7q2m4x9c1v5k3tza --ttl 15m");
+  verb->get_option("--user")->check(usher::cli::not_empty());
+  verb->footer("It is signed with the secret that the node made when it first started on the directory.\n"
+               "Example:\n  usher token --data data --role user --user usr_7q2m4x9c1v5k3tza --ttl 15m");
   verb->callback([flags, &code] { code = print_token(*flags); });
 }
 

@@ -289,7 +289,7 @@ TEST_CASE("the past reads the same from a running node and from its directory") 
   CHECK(live[13].code == 2);
   CHECK(run("log --follow --data " + data).code == 2);
   CHECK(run("log --type reservation.plaice --data " + data).code == 2);
-  CHECK(run("history --data " + directory.path + "/nowhere seat/x/y").code == 1);
+  CHECK(run("history --data " + directory.path + "/nowhere seat/x/y").code == 2);
 }
 
 TEST_CASE("there are words for every event") {

@@ -56,6 +56,14 @@ class child_node {
     pid_ = 0;
   }
 
+  /// SIGTERM, and waits until it has ended in good order.
+  void stop() {
+    if (pid_ == 0) return;
+    ::kill(pid_, SIGTERM);
+    ::waitpid(pid_, nullptr, 0);
+    pid_ = 0;
+  }
+
   /// Begins to start, and is killed on the way or soon after: what it then finds on the disk is half mended at most.
   void start_in_vain(std::chrono::milliseconds until) {
     std::filesystem::remove(cli::node_file(data_));

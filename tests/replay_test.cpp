@@ -332,7 +332,7 @@ TEST_CASE("stats counts what the log holds, and says where it is largest") {
   const auto table = run_program({"stats", "--data", log.data});
   CHECK(table.code == 0);
   CHECK_THAT(table.out, Catch::Contains("wallet.charged") && Catch::Contains("largest streams"));
-  CHECK(run_program({"stats", "--data", log.dir.path + "/nothing"}).code == 1);
+  CHECK(run_program({"stats", "--data", log.dir.path + "/nothing"}).code == 2);
   CHECK(run_program({"stats", "--nonsense"}).code != 0);
 }
 
