@@ -54,7 +54,7 @@ TEST_CASE("a node runs on the directory whose log it holds, not on a copy nor on
 
   o.node.kill();
   CHECK_FALSE(cli::find_running(o.data));
-  REQUIRE(cli::announce(o.data, {"127.0.0.1", 1, 1}));  // the number of a process that lives, and is another one
+  REQUIRE(cli::announce(o.data, {"127.0.0.1", 1, 1}).has_value());  // the number of a process that lives, and is another one
   CHECK_FALSE(cli::find_running(o.data));
   CHECK(run("verify --data " + o.data).code == 0);
   CHECK(run("log --data " + o.data).code == 0);
