@@ -237,13 +237,13 @@ void add_rehearse(CLI::App& app, int& code) {
       ->capture_default_str()->check(CLI::Range(0.0, 1.0));
   verb->add_option("--connections", o.connections, "HTTP requests in flight at most")->capture_default_str()->check(CLI::PositiveNumber);
   verb->add_option("--waiting-connections", o.waiting_connections, "Of people who wait, at most; the node's own limit is `connections_max`. Who finds none left asks every few seconds")
-      ->capture_default_str()->check(CLI::NonNegativeNumber);
+      ->capture_default_str()->check(at_least(0));
   verb->add_option("--channels", flags->channels, "How people wait, in turns: websocket, sse, longpoll, poll. Default: the first three")
       ->delimiter(',')->check(CLI::IsMember({"websocket", "sse", "longpoll", "poll"}));
   verb->add_option("--think", flags->think, "What a buyer needs inside on average, as in 5s")->capture_default_str();
   verb->add_option("--arrive-over", flags->arrive_over, "Arrivals are spread evenly over this long: 90s, 15m, 1h")->capture_default_str();
   verb->add_option("--at-most", flags->at_most, "Whoever is still on the way then gives up")->capture_default_str();
-  verb->add_option("--seed", o.seed, "Of the buyers' choices")->capture_default_str()->check(CLI::NonNegativeNumber);
+  verb->add_option("--seed", o.seed, "Of the buyers' choices")->capture_default_str()->check(at_least(0));
   const auto of_the_new_show = [&](CLI::Option* option) { option->group("The new show")->excludes(show); };
   auto* hall = verb->add_option("--hall", flags->hall, "A seating plan of pretix's format")->check(CLI::ExistingFile);
   of_the_new_show(hall);

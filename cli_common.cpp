@@ -134,6 +134,16 @@ CLI::Validator not_empty() {
   return {[](std::string& text) { return text.empty() ? std::string{"it is empty; leave it away, or say something"} : std::string{}; }, ""};
 }
 
+CLI::Validator at_least(std::uint64_t least) {
+  const auto check = [least](std::string& text) {
+    std::uint64_t number = 0;
+    const auto [end, bad] = std::from_chars(text.data(), text.data() + text.size(), number);
+    const bool good = bad == std::errc{} && end == text.data() + text.size() && number >= least;
+    return good ? std::string{} : text + " is no whole number of " + std::to_string(least) + " or more";
+  };
+  return {check, ""};
+}
+
 int complain(const failure& why) {
   std::cerr << "usher: " << why.detail << '\n';
   return why.code == errc::invalid_argument ? misused : was_refused;

@@ -57,6 +57,9 @@ std::optional<std::chrono::seconds> duration_in(const std::string& text);
 /// For options that mean something else when they are left away: a script's empty variable is refused in place of that.
 CLI::Validator not_empty();
 
+/// A whole number of this much or more, in digits. CLI11 itself takes -1 for the greatest that fits where no sign is expected.
+CLI::Validator at_least(std::uint64_t least);
+
 /// Says on standard error why a verb failed. @return was_refused, or misused where the caller's input is to blame
 int complain(const failure& why);
 

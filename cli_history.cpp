@@ -178,7 +178,7 @@ void add_history(CLI::App& app, int& code) {
   auto* verb = app.add_subcommand("history", "Tell what happened to an entity: when, who, what, why and on which request. Amounts are in minor units");
   auto flags = add_entity(*verb);
   verb->add_option("--as-of", flags->as_of, std::string{"Only up to then. "} + moment_help)->check(not_empty());
-  verb->add_option("--limit", flags->limit, "Events at most, the oldest first; 0: all")->capture_default_str()->check(CLI::NonNegativeNumber);
+  verb->add_option("--limit", flags->limit, "Events at most, the oldest first; 0: all")->capture_default_str()->check(at_least(0));
   verb->add_flag("--json", flags->json, "One JSON object a line, with the hash of each record");
   verb->footer("Examples:\n  usher history seat/shw_7q2m4x9c1v5k3tza/A-12\n  usher history wallet/ann@example.org --as-of 2026-05-31T10:00:03.250Z");
   verb->callback([flags, &code] { code = print_history(*flags); });

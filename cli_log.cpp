@@ -106,7 +106,7 @@ int print_log(const log_flags& flags) {
 void add_filters(CLI::App& verb, log_flags& flags) {
   auto* partition = verb.add_option("--partition", flags.partition, "Only this one; default: all, one after another")
                         ->check(CLI::Range(std::uint32_t{0}, partition_count - 1));
-  verb.add_option("--from", flags.from, "Index of the first record, within --partition")->capture_default_str()->needs(partition)->check(CLI::PositiveNumber);
+  verb.add_option("--from", flags.from, "Index of the first record, within --partition")->capture_default_str()->needs(partition)->check(at_least(1));
   verb.add_option("--stream", flags.stream, "Only what touched this entity: KIND/NAME, as in seat/shw_7q2m4x9c1v5k3tza/A-12 or wallet/ann@example.org");
   verb.add_option("--type", flags.type, "Only commands or events of this type: reservation.place, seat.held");
   verb.add_option("--user", flags.user, "Only what this user (an id or an e-mail address) sent, or what touched their wallet, account or allowance");
@@ -123,7 +123,7 @@ void add_log(CLI::App& app, int& code) {
   add_server_flags(*verb, *flags);
   add_filters(*verb, *flags);
   verb->add_option("--limit", flags->limit, "Records at most; 0: all. Default: " + std::to_string(limit_unless_said) + ", with --follow all")
-      ->check(CLI::NonNegativeNumber);
+      ->check(at_least(0));
   verb->add_flag("--follow", flags->follow, "Wait for new records of a running node, and print each as it comes, until interrupted, or --limit is reached, or the node stops")
       ->excludes(verb->get_option("--until"));
   verb->add_flag("--json", flags->json, "One JSON object a line, without personal data and the secrets of draws");
