@@ -77,7 +77,8 @@ int finish(sink& out) {
   return out.failed() ? complain(*out.failed()) : succeeded;
 }
 
-int export_offline(const export_flags& flags, const store::export_request& wanted) {
+int export_offline(const export_flags& flags, store::export_request wanted) {
+  wanted.past_damage = true;
   const auto db = open_offline(flags.node.data);
   if (!db) return complain(db.error());
   auto lines = store::log_export::begin(**db, wanted, system_wall_clock{}.now());
@@ -92,7 +93,11 @@ int export_offline(const export_flags& flags, const store::export_request& wante
     out.write(piece);
     bar.show(lines->records_seen(), lines->records());
   }
-  return finish(out);
+  const auto finished = finish(out);
+  if (lines->damage().empty()) return finished;
+  for (const auto& broken : lines->damage()) complain(broken);
+  return complain({errc::corrupted, std::to_string(lines->damage().size()) + " partitions could not be written to their end. What was written is all else" +
+                                        (flags.out.empty() ? "" : ": " + flags.out) + ", has no line of its end, and can't be imported"});
 }
 
 std::string escaped(const std::string& text) {
@@ -181,6 +186,7 @@ void add_export(CLI::App& app, int& code) {
   verb->footer("Personal data leaves sealed; with its keys it can be read by whoever has the file. A whole export also holds, in the records as\n"
                "stored, the secrets of draws that were not held yet. Keep it like the data directory.\n"
                "What is filtered says so in its first line, and can't be imported.\n"
+               "Of a damaged directory all that can be read is written; each partition that ends early is named, and there is no line of the end.\n"
                "Exit code 0: all of it was written; 1: refused or failed; 2: misused.\n"
                "Examples:\n  usher export --data data --out log.jsonl\n  usher export --data data --format csv --type wallet.charged --since 2030-03-01T00:00:00Z");
   verb->callback([flags, &code] { code = export_log(*flags); });

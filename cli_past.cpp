@@ -1,6 +1,9 @@
 #include "cli_past.hpp"
 
+#include <algorithm>
 #include <cctype>
+#include <memory>
+#include <vector>
 
 #include "actors/testimony.hpp"
 #include "cli_offline.hpp"
@@ -48,7 +51,12 @@ result<store::moment> moment_in(const std::string& text, const v1::EntityRef& re
 result<std::uint64_t> index_in(const store::database& db, const std::string& text, const v1::EntityRef& ref) {
   const auto when = moment_in(text, ref);
   if (!when) return when.error();
-  return store::index_at(db, partition_of(ref.group()), *when);
+  const auto partition = partition_of(ref.group());
+  auto upto = store::index_at(db, partition, *when);
+  if (!upto || *upto != db.durable_end(partition)) return upto;
+  // Now means all of it: where the end can't be read, what is known is how it was before.
+  if (const auto last = db.last_stored(partition); !last) return last.error();
+  return upto;
 }
 
 result<actors::testified> witness(const store::database& db, const v1::EntityRef& ref) {
@@ -59,6 +67,19 @@ result<actors::testified> witness(const store::database& db, const v1::EntityRef
 }
 
 std::string target_of(const std::string& what, const v1::EntityRef& ref) { return "/audit/" + what + '/' + escaped(name_of(ref)); }
+
+/// One for each partition that may have what is wanted, so that damage in one leaves the others to be read.
+std::vector<std::unique_ptr<actors::log_reader>> readers_of(const store::database& db, const actors::log_filter& filter) {
+  std::vector<std::unique_ptr<actors::log_reader>> out;
+  for (std::uint32_t p = 0; p != partition_count; ++p) {
+    if (filter.partition && *filter.partition != p) continue;
+    if (filter.stream && partition_of(filter.stream->group()) != p) continue;
+    auto one = filter;
+    one.partition = p;
+    out.push_back(std::make_unique<actors::log_reader>(db, std::move(one)));
+  }
+  return out;
+}
 
 std::string time_text(std::optional<std::int64_t> at_ms) { return at_ms ? to_rfc3339(from_ms(*at_ms)) : std::string{}; }
 
@@ -131,19 +152,30 @@ result<std::string> past::difference(const v1::EntityRef& ref, const std::string
 }
 
 result<void> past::read_log(const actors::log_filter& filter, std::uint64_t limit, const std::function<bool(const v1::Record&)>& visit) const {
-  actors::log_reader reader{*db_, filter};
-  progress bar{reader.total()};
+  if (filter.partition && filter.from > db_->durable_end(*filter.partition))
+    if (const auto last = db_->last_stored(*filter.partition); !last) return last.error();
+  auto readers = readers_of(*db_, filter);
+  std::uint64_t total = 0, done = 0;
+  for (const auto& r : readers) total += r->total();
+  progress bar{total};
   auto left = limit;
   bool ended = false;
-  for (;;) {
-    const auto more = reader.read([&](const v1::Record& record) {
-      ended = !visit(record) || --left == 0;
-      return !ended;
-    });
-    if (!more) return more.error();
-    if (!*more || ended) return {};
-    bar.show(reader.done(), reader.total());
+  std::size_t broken = 0;
+  for (auto& reader : readers) {
+    for (bool more = true; more && !ended;) {
+      const auto read = reader->read([&](const v1::Record& record) {
+        ended = !visit(record) || --left == 0;
+        return !ended;
+      });
+      if (!read) ++broken, complain(read.error());
+      more = read && *read;
+      bar.show(std::min(done + reader->done(), total), total);
+    }
+    done += reader->done();
+    reader.reset();
   }
+  if (broken == 0) return {};
+  return failure{errc::corrupted, std::to_string(broken) + (broken == 1 ? " partition" : " partitions") + " can't be read to the end; all else was looked at"};
 }
 
 result<void> past::log(const actors::log_filter& filter, bool follow, std::uint64_t limit, const std::function<bool(const v1::Record&)>& visit) const {

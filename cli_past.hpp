@@ -28,7 +28,9 @@ class past {
   [[nodiscard]] result<std::string> state(const v1::EntityRef&, const std::string& as_of) const;
   [[nodiscard]] result<std::string> difference(const v1::EntityRef&, const std::string& from, const std::string& to) const;
 
-  /// Calls `visit` for each record that fits, until it returns false or the end, which `follow` has only where the node stops. Behind a bar where it is read here.
+  /// Calls `visit` for each record that fits, until it returns false or the end, which `follow` has only where the node stops. Behind a bar
+  /// where it is read here; a partition that can't be read to its end is then complained of, and the others follow.
+  /// @error corrupted  afterwards, where there was such a one
   [[nodiscard]] result<void> log(const actors::log_filter&, bool follow, std::uint64_t limit, const std::function<bool(const v1::Record&)>& visit) const;
   [[nodiscard]] bool is_live() const { return node_.has_value(); }
 

@@ -36,7 +36,10 @@ std::uint64_t number_at(const boost::json::object& o, std::string_view name) {
 }
 
 void print_checked(const boost::json::object& v) {
-  std::cout << number_at(v, "records") << " records of " << number_at(v, "streams") << " streams checked: whole, in order and chained; nothing in them contradicts anything else\n";
+  if (v.contains("partition"))
+    std::cout << number_at(v, "records") << " records of partition " << number_at(v, "partition") << " checked: whole, in order and chained, and as they were signed\n";
+  else
+    std::cout << number_at(v, "records") << " records of " << number_at(v, "streams") << " streams checked: whole, in order and chained; nothing in them contradicts anything else\n";
   if (number_at(v, "files") != 0) std::cout << number_at(v, "files") << " files, " << number_at(v, "bytes") << " bytes: as they were written\n";
   if (number_at(v, "checkpoints") != 0)
     std::cout << number_at(v, "checkpoints") << " checkpoints, the last for " << number_at(v, "signedRecords") << " records, signed by " << text_of(v, "publicKey") << '\n';
@@ -52,7 +55,7 @@ int print_verdict(const boost::json::object& v, bool as_json) {
   else if (good) print_checked(v);
   if (const auto* unchecked = v.if_contains("unchecked"); unchecked && unchecked->is_array() && !as_json)
     for (const auto& name : unchecked->as_array())
-      if (name.is_string()) std::cout << "Not known what it should be: " << std::string_view{name.as_string()} << '\n';
+      if (name.is_string()) std::cout << (v.contains("partition") ? "Not looked at: " : "Not known what it should be: ") << std::string_view{name.as_string()} << '\n';
   if (const auto* damage = v.if_contains("damage"); damage && damage->is_array())
     for (const auto& d : damage->as_array())
       if (d.is_object()) std::cerr << "usher: " << text_at(d, "kind") << " at " << text_at(d, "place") << ": " << text_at(d, "detail") << '\n';
@@ -185,6 +188,7 @@ void add_verify(CLI::App& app, int& code) {
       "Without --proof: every file against its checksums; the chain of every partition; each stream's versions; what is derived against the log;\n"
       "the signed checkpoints; and the invariants of the sale. All that is wrong is named, by record where there is one, else by file. A node that\n"
       "runs checks a copy of its database, made for this. RocksDB's diaries (LOG, LOG.old.*) say nothing and are not looked at.\n"
+      "With --partition only that one's records are read, and what was signed of them: nothing is said of files, streams and contradictions.\n"
       "Exit code 0: nothing is wrong; 1: something is; 2: misused, or it could not be checked.\n"
       "Examples:\n  usher verify --data data\n  usher verify --proof ticket.json --key 630dcd29…\n"
       "  curl -s http://127.0.0.1:8080/audit/checkpoints | usher verify --proof - --key key.json");

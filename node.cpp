@@ -269,9 +269,12 @@ result<void> node::impl::open_notary() {
 }
 
 /// So that `usher verify` notices when one of them isn't what it was. To put another one there is the operator's right.
+/// Only of the one that signs there is no other: what was noted of it stays where the file is not it any more.
 result<void> node::impl::note_secrets() {
+  const auto signing = store::signs_here(*db, signing_secret_file(config.data_directory()));
+  if (!signing) return signing.error();
   for (const auto& file : {secret_file(config.data_directory()), sandbox_secret_file(config.data_directory()), signing_secret_file(config.data_directory())}) {
-    if (!std::filesystem::exists(file)) continue;
+    if (!std::filesystem::exists(file) || (file == signing_secret_file(config.data_directory()) && !*signing)) continue;
     const auto name = std::filesystem::path{file}.filename().string();
     const auto changed = store::note_file(*db, file, name);
     if (!changed) return changed.error();
@@ -325,6 +328,7 @@ void node::impl::make_http() {
   engine->feeds = feeds.get();
   engine->vouch = [this](log_position at) { return vouching->vouch(at); };
   engine->notary_fault = [this] { return vouching->fault(); };
+  engine->audit_fault = [this] { return auditing->fault(); };
   runner.on_applied([this](const v1::Record& r) { feeds->applied(r); });
   runner.on_exchanged([this] {
     feeds->start_over();
@@ -385,12 +389,14 @@ std::function<void()> node::impl::watch_audit() {
   for (auto k = named.size(); k != projections::fault_kind_count; ++k)
     faults.push_back(&others->Add({{"kind", std::string{projections::word_of(static_cast<fault_kind>(k))}}}));
   auto* lag = &family("usher_audit_lag", "Records on disk that the auditor has not judged.")->Add({});
+  auto* stopped = &family("usher_audit_stopped", "1 where nothing is judged any more: the log, or a segment of it, can't be read. Ideal is 0.")->Add({});
   auto* oldest = &family("usher_process_oldest_seconds", "How long the oldest payment or refund is under way.")->Add({});
   return [=, this] {
     for (std::size_t k = 0; k != faults.size(); ++k) faults[k]->Set(static_cast<double>(auditing->count(static_cast<fault_kind>(k))));
     const auto taken = auditing->taken();  // before the log's end, as above
     const auto written = durable();
     lag->Set(static_cast<double>(written - std::min(taken, written)));
+    stopped->Set(auditing->fault().empty() ? 0 : 1);
     oldest->Set(std::chrono::duration<double>(auditing->oldest_process()).count());
   };
 }

@@ -55,6 +55,11 @@ std::chrono::milliseconds audit_thread::oldest_process() const {
   return std::max(clock_.now() - from_ms(started_ms), std::chrono::milliseconds{0});
 }
 
+std::string audit_thread::fault() const {
+  const std::lock_guard lock{waking_mutex_};
+  return fault_;
+}
+
 void audit_thread::run() {
   store::give_way();
   auto next_look_around = std::chrono::steady_clock::now();
@@ -62,6 +67,8 @@ void audit_thread::run() {
     if (wait()) {
       if (auto caught_up = catch_up(); !caught_up) {
         spdlog::error("event=audit_ended detail=\"{}\"", caught_up.error().detail);
+        const std::lock_guard lock{waking_mutex_};
+        fault_ = caught_up.error().detail;
         return;
       }
     }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <condition_variable>
 #include <mutex>
+#include <string>
 #include <thread>
 
 #include "projections/auditor.hpp"
@@ -38,6 +39,8 @@ class audit_thread {
   }
   /// How long the oldest payment or refund is under way; zero where none is.
   [[nodiscard]] std::chrono::milliseconds oldest_process() const;
+  /// Why nothing is judged any more; empty while it is.
+  [[nodiscard]] std::string fault() const;
 
  private:
   using ends = std::array<std::uint64_t, partition_count>;
@@ -57,9 +60,10 @@ class audit_thread {
   const wall_clock& clock_;
   const time_point running_since_;
 
-  std::mutex waking_mutex_;
+  mutable std::mutex waking_mutex_;
   std::condition_variable wakes_;
   bool behind_ = true;  // nothing of what is on disk was read yet
+  std::string fault_;
   std::atomic<bool> stopping_{false};
 
   std::mutex mutex_;  // guards all of what follows but the atomics

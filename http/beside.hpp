@@ -29,4 +29,15 @@ asio::awaitable<T> beside_in_turn(engine& e, asio::awaitable<T> work) {
   co_return co_await asio::co_spawn(e.histories, std::move(work), asio::use_awaitable);
 }
 
+/// That what is stored can't be read, an archived segment that is not there for instance, is no defect of the program. Logged, and told
+/// to services and operators. Throws refusal (STREAM_UNREADABLE).
+[[noreturn]] void refuse_unreadable(const request_context&, const failure&);
+
+/// What was read of the past. Throws refusal, as above.
+template <class T>
+T read_of(const request_context& ctx, result<T> r) {
+  if (!r) refuse_unreadable(ctx, r.error());
+  return std::move(*r);
+}
+
 }  // namespace usher::http

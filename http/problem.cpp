@@ -30,7 +30,7 @@ problem_kind kind_of(v1::Code code) {
     case v1::EXTENSION_UNAVAILABLE: return {409, "extension-unavailable", "The hold can't be made longer", false};
     case v1::AUTHORIZATION_ENDED: return {409, "authorization-ended", "The authorization isn't open", false};
     case v1::ERASED: return {410, "erased", "This person was erased", false};
-    case v1::STREAM_UNREADABLE: return {500, "stream-unreadable", "An event of this is of a kind that this version doesn't know", false};
+    case v1::STREAM_UNREADABLE: return {500, "stream-unreadable", "What is stored of this can't be read here", false};
     case v1::TICKET_MOVED: return {409, "ticket-moved", "The queue ticket belongs to another device by now", false};
     case v1::TICKET_LIMIT_EXCEEDED: return {409, "ticket-limit-exceeded", "More tickets than one buyer may have", false};
     case v1::IDEMPOTENCY_IN_FLIGHT: return {409, "idempotency-in-flight", "The first request with this key is still running", true};

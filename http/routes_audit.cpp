@@ -70,7 +70,7 @@ reply show_stream(engine& e, request_context& ctx) {
   auto of = co_await witness(e, ctx);
   auto work = read_stream(std::move(of), asked, until);
   auto read = co_await beside(e, std::move(work));
-  co_return json_response(200, value_of(std::move(read)));
+  co_return json_response(200, read_of(ctx, std::move(read)));
 }
 
 asio::awaitable<result<std::optional<std::string>>> read_state(actors::testified of, std::string as_of, store::moment until) {
@@ -85,7 +85,7 @@ reply show_state(engine& e, request_context& ctx) {
   auto of = co_await witness(e, ctx);
   auto work = read_state(std::move(of), std::move(as_of), until);
   auto read = co_await beside(e, std::move(work));
-  auto state = value_of(std::move(read));
+  auto state = read_of(ctx, std::move(read));
   if (!state) throw refuse(v1::NOT_FOUND, "It was not there yet.");
   co_return json_response(200, std::move(*state));
 }
@@ -114,7 +114,7 @@ reply show_diff(engine& e, request_context& ctx) {
   auto of = co_await witness(e, ctx);
   auto work = read_diff(std::move(of), std::move(asked));
   auto read = co_await beside(e, std::move(work));
-  co_return json_response(200, value_of(std::move(read)));
+  co_return json_response(200, read_of(ctx, std::move(read)));
 }
 
 // --- the log ------------------------------------------------------------------------------------------------------
@@ -195,7 +195,7 @@ reply show_log(engine& e, request_context& ctx, exchange& peer) {
   auto first = read_piece(log, left);
   auto read = co_await beside(e, std::move(first));
   for (;;) {
-    const auto next = value_of(std::move(read));
+    const auto next = read_of(ctx, std::move(read));
     bool there = co_await peer.write(lines_of_json, next.text);  // also of nothing: a follower is told that it is one
     if (!there) break;
     if (next.more && e.stopping) co_return problem(v1::SHUTTING_DOWN, "The node is stopping; read the rest again.", ctx.request_id);

@@ -34,6 +34,7 @@ reply ready(engine& e, request_context&) {
   json.end_array();
   // What is sold is right all the same, so that this is for the operator, and no reason to send nobody here.
   if (const auto fault = e.notary_fault ? e.notary_fault() : std::string{}; !fault.empty()) json.member("notSigning", fault);
+  if (const auto fault = e.audit_fault ? e.audit_fault() : std::string{}; !fault.empty()) json.member("notAuditing", fault);
   json.end_object();
   co_return json_response(ready ? 200 : 503, std::move(out));
 }

@@ -183,7 +183,7 @@ asio::awaitable<projections::seats_then> seats_then(engine& e, const request_con
   co_await up_to_date(e, ctx, show_ref(show_id));  // and so on disk
   auto work = fold(e, head, std::move(show_id), until);
   auto folded = co_await beside(e, std::move(work));
-  auto then = value_of(std::move(folded));
+  auto then = read_of(ctx, std::move(folded));
   if (!then) throw refuse(v1::NOT_FOUND, "There was no such show then.");
   co_return std::move(*then);
 }

@@ -6,6 +6,7 @@
 #include "events/sha256.hpp"
 #include "events/words.hpp"
 #include "store/archive.hpp"
+#include "store/evidence.hpp"
 
 namespace usher::projections {
 namespace {
@@ -59,6 +60,14 @@ void add(verification& to, store::checked_files files) {
   std::ranges::move(files.unchecked, std::back_inserter(to.unchecked));
 }
 
+/// The note of the file is not enough: a start notes what is there.
+void check_signing_secret(const store::database& db, const std::string& data_directory, verification& to) {
+  constexpr auto name = "secret.signing";
+  const auto signs = store::signs_here(db, (std::filesystem::path{data_directory} / name).string());
+  if (!signs) to.found.push_back({"file", "db", signs.error().detail});
+  else if (!*signs) to.found.push_back({"file", name, "is not the key that signed here: a node that starts with it signs nothing"});
+}
+
 /// What contradicts itself in records that are as they were written.
 void add_faults(const store::database& db, auditor& judge, verification& to) {
   judge.finish();
@@ -96,6 +105,8 @@ result<void> look_at_log(const verify_options& options, const store::database& d
 result<verification> verify(const verify_options& options) {
   if (!std::filesystem::exists(options.database_directory)) return failure{errc::io_failure, options.data_directory + " holds no log"};
   verification out;
+  if (options.partition) out.unchecked = {"the other partitions", "files and secrets", "streams and all that is derived", "contradictions between records"};
+  out.only = options.partition;
   way w{options};
   if (!options.partition) {
     auto files = store::check_files(options.database_directory, "db/", [&w](std::uint64_t bytes) { return w.read(bytes); });
@@ -114,6 +125,7 @@ result<verification> verify(const verify_options& options) {
     auto noted = store::check_noted_files(**db, options.data_directory, options.database_directory);
     if (!noted) out.found.push_back({"file", "db", noted.error().detail});
     else add(out, std::move(*noted));
+    check_signing_secret(**db, options.data_directory, out);
     auto segments = store::check_segments(**db, [&w](std::uint64_t bytes) { return w.read(bytes); });
     if (!segments) return segments.error();
     add(out, std::move(*segments));
@@ -127,6 +139,7 @@ void write(json_writer& json, const verification& v) {
   json.begin_object().member("intact", v.found.empty() && !v.ended_early).member("opened", v.opened).member("records", v.log.records)
       .member("streams", v.log.streams).member("snapshots", v.log.snapshots).member("files", v.files).member("bytes", v.bytes)
       .member("checkpoints", v.log.checkpoints).member("signedRecords", v.log.signed_records);
+  if (v.only) json.member("partition", *v.only);
   if (!v.log.public_key.empty()) json.member("publicKey", to_hex(v.log.public_key));
   json.key("damage").begin_array();
   for (const auto& d : v.found) json.begin_object().member("kind", d.kind).member("place", d.place).member("detail", d.detail).end_object();

@@ -14,7 +14,8 @@ struct verification {
   store::audit_report log;
   std::vector<store::damage> found;    ///< in files first, then in the log, then what contradicts itself in it
   std::uint64_t found_besides = 0;     ///< more than that, unsaid
-  std::vector<std::string> unchecked;  ///< files of which nobody knows what they should be
+  std::optional<std::uint32_t> only;   ///< the one partition that was looked at
+  std::vector<std::string> unchecked;  ///< files of which nobody knows what they should be; of a single partition, what was not looked at
   bool ended_early = false;
 };
 
@@ -32,7 +33,7 @@ struct verify_options {
 /// Cost: all bytes are read twice; some 5 µs a record; memory: see store::audit and auditor.
 result<verification> verify(const verify_options&);
 
-/// `{"intact", "records", "streams", "files", "bytes", "checkpoints", "signedRecords", "damage": [{kind, place, detail}], …}`
+/// `{"intact", "records", "streams", "files", "bytes", "checkpoints", "signedRecords", "damage": [{kind, place, detail}], "unchecked", …}`
 void write(json_writer&, const verification&);
 
 }  // namespace usher::projections

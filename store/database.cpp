@@ -18,6 +18,7 @@
 #include <array>
 #include <atomic>
 #include <filesystem>
+#include <map>
 #include <mutex>
 
 #include "events/upcast.hpp"
@@ -140,6 +141,7 @@ struct database::impl {
   std::unique_ptr<rocksdb::DB> db;
   std::array<rocksdb::ColumnFamilyHandle*, family_names.size()> handles{};
   std::array<std::atomic<std::uint64_t>, partition_count> ends{};
+  std::map<std::uint32_t, failure> unreadable;  // partitions whose end can't be read, of a log that is only read
   std::atomic<bool> append_failed{false};
 
   ~impl() {
@@ -156,8 +158,10 @@ struct database::impl {
   result<void> check_format();
   result<void> open_segments(const std::string& directory, rocksdb::Env*, const std::shared_ptr<rocksdb::Cache>&);
   result<void> copy_segments(const std::string& directory) const;
+  result<void> complete_copy(const std::string& directory) const;
   result<void> take_out(const segment&);
-  result<void> find_ends();
+  result<void> find_ends(bool read_only);
+  result<void> find_readable_end(std::uint32_t partition);
 
   std::vector<std::string> data_files() const;
   std::vector<std::string> files_with_persons() const;
@@ -266,7 +270,7 @@ result<void> database::impl::open(const std::string& directory, rocksdb::Env* en
   if (!read_only)
     for (const auto& s : archived->all())
       if (auto gone = take_out(s); !gone) return gone;
-  return find_ends();
+  return find_ends(read_only);
 }
 
 result<void> database::impl::open_segments(const std::string& directory, rocksdb::Env* env, const std::shared_ptr<rocksdb::Cache>& cache) {
@@ -291,6 +295,24 @@ result<void> database::impl::copy_segments(const std::string& directory) const {
     if (failed == std::errc::cross_device_link || failed == std::errc::operation_not_permitted) fs::copy_file(from, to, failed);
     if (failed) return failure{errc::io_failure, "copying " + from + ": " + failed.message()};
   }
+  return {};
+}
+
+/// What RocksDB leaves out of a checkpoint, though a database that was opened has it: its identity, and the write-ahead log while that is
+/// empty. With them whoever looks at the files can tell a copy from a database that lost some.
+result<void> database::impl::complete_copy(const std::string& directory) const {
+  auto* env = db->GetEnv();
+  std::unique_ptr<rocksdb::LogFile> log;
+  auto s = db->GetCurrentWalFile(&log);
+  if (s.ok()) {
+    auto name = std::to_string(log->LogNumber());
+    name = directory + "/" + std::string(name.size() < 6 ? 6 - name.size() : 0, '0') + name + ".log";
+    if (env->FileExists(name).IsNotFound()) s = rocksdb::WriteStringToFile(env, {}, name, true);
+  }
+  std::string identity;
+  if (s.ok()) s = rocksdb::ReadFileToString(env, db->GetName() + "/IDENTITY", &identity);
+  if (s.ok()) s = rocksdb::WriteStringToFile(env, identity, directory + "/IDENTITY", true);
+  if (!s.ok()) return failure_of(s, "copying to " + directory);
   return {};
 }
 
@@ -332,13 +354,30 @@ result<void> database::impl::check_format() {
   return {};
 }
 
-result<void> database::impl::find_ends() {
+/// Where the end can't be read: the last record before what can't, and one more, so that whoever reads up to the end is told.
+result<void> database::impl::find_readable_end(std::uint32_t partition) {
+  const auto end = log_key(partition + 1, 0);
+  const auto end_slice = slice(end);
+  rocksdb::ReadOptions options;
+  options.iterate_upper_bound = &end_slice;
+  const std::unique_ptr<rocksdb::Iterator> it{db->NewIterator(options, at(family::log))};
+  auto last = archived->last(partition);
+  for (it->Seek(slice(log_key(partition, last + 1))); it->Valid(); it->Next()) last = index_in_key(view(it->key()));
+  ends[partition] = it->status().ok() ? last : last + 1;
+  if (it->status().ok()) return {};
+  return failure_of(it->status(), "partition " + std::to_string(partition) + " can be read up to record " + std::to_string(last) + " and not to its end");
+}
+
+/// A log that is only read gives away what it has: a block that can't be read ends its partition, and no other.
+result<void> database::impl::find_ends(bool read_only) {
   const std::unique_ptr<rocksdb::Iterator> it{db->NewIterator({}, at(family::log))};
   for (std::uint32_t p = 0; p != partition_count; ++p) {
     const auto first = log_key(p, 0);
     it->SeekForPrev(slice(log_key(p, ~std::uint64_t{0})));
     if (it->Valid() && view(it->key()).substr(0, 2) == std::string_view{first}.substr(0, 2)) ends[p] = index_in_key(view(it->key()));
-    if (!it->status().ok()) return failure_of(it->status(), "finding the end of partition " + std::to_string(p));
+    if (it->status().ok()) continue;
+    if (!read_only) return failure_of(it->status(), "finding the end of partition " + std::to_string(p));
+    if (auto found = find_readable_end(p); !found) unreadable.emplace(p, found.error());
   }
   return {};
 }
@@ -392,6 +431,7 @@ result<void> database::scan_stored(std::uint32_t partition, std::uint64_t from,
   const std::unique_ptr<rocksdb::Iterator> it{impl_->db->NewIterator(options, impl_->at(family::log))};
   for (it->Seek(slice(log_key(partition, from))); it->Valid(); it->Next())
     if (!visit(index_in_key(view(it->key())), view(it->value()))) return {};
+  if (const auto broken = impl_->unreadable.find(partition); broken != impl_->unreadable.end()) return broken->second;
   if (!it->status().ok()) return failure_of(it->status(), "reading partition " + std::to_string(partition));
   return {};
 }
@@ -411,6 +451,7 @@ result<void> database::scan(std::uint32_t partition, std::uint64_t from,
 result<std::string> database::last_stored(std::uint32_t partition) const {
   const auto end = durable_end(partition);
   if (end == 0) return std::string{};
+  if (const auto broken = impl_->unreadable.find(partition); broken != impl_->unreadable.end()) return broken->second;
   std::string stored;
   const auto s = impl_->db->Get({}, impl_->at(family::log), slice(log_key(partition, end)), &stored);
   if (!s.ok()) return failure_of(s, "reading the last record of partition " + std::to_string(partition));
@@ -681,6 +722,7 @@ result<void> database::copy_to(const std::string& directory) {
   const std::unique_ptr<rocksdb::Checkpoint> copier{raw};
   if (s.ok()) s = copier->CreateCheckpoint(directory);
   if (!s.ok()) return failure_of(s, "copying to " + directory);
+  if (auto completed = impl_->complete_copy(directory); !completed) return completed;
   return impl_->copy_segments(directory);
 }
 

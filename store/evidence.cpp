@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <bit>
+#include <fstream>
+#include <iterator>
 
 #include "events/words.hpp"
 #include "store/hash.hpp"
@@ -235,6 +237,15 @@ result<std::optional<merkle::frontier>> kept_frontier(const database& db, std::u
 }
 
 result<std::optional<std::string>> kept_public_key(const database& db) { return db.get(family::meta, key_row); }
+
+result<bool> signs_here(const database& db, const std::string& secret_file) {
+  const auto kept = kept_public_key(db);
+  if (!kept) return kept.error();
+  std::ifstream in{secret_file, std::ios::binary};
+  if (!in || !*kept) return true;
+  const auto key = signing_key::from(std::string{std::istreambuf_iterator<char>{in}, {}});
+  return key && key->public_key() == **kept;
+}
 
 notary::notary(database& db, signing_key key) : db_{db}, key_{std::move(key)} {}
 

@@ -105,5 +105,8 @@ class notary {
 result<std::optional<merkle::frontier>> kept_frontier(const database&, std::uint32_t partition);
 /// The public key that signs here; nullopt before anything was signed.
 result<std::optional<std::string>> kept_public_key(const database&);
+/// Whether the secret in this file is the one that signs here: also where nothing was ever signed, or there is no such file.
+/// @error io_failure, corrupted  the database can't be read
+result<bool> signs_here(const database&, const std::string& secret_file);
 
 }  // namespace usher::store

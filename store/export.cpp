@@ -127,7 +127,7 @@ result<log_export> log_export::begin(const database& db, export_request request,
       out.last_hash_[p] = sha256(stored);
       return false;
     });
-    if (!read) return read.error();
+    if (!read && !out.request_.past_damage) return read.error();
   }
   out.write_header(out.head_, now);
   return out;
@@ -138,7 +138,8 @@ void log_export::write_header(std::string& out, time_point now) const {
     out = "position,at,stream,version,type,user,role,data\r\n";
     return;
   }
-  const bool whole = request_.form == export_form::records && !request_.is_filtered();
+  bool whole = request_.form == export_form::records && !request_.is_filtered();
+  for (std::uint32_t p = 0; p != partition_count; ++p) whole = whole && (ends_[p] == 0 || !last_hash_[p].empty());
   json_writer to{out};
   to.begin_object().member("format", format).member("at", now).member("whole", whole).member("withKeys", request_.with_keys);
   if (request_.since_ms) to.member("since", from_ms(*request_.since_ms));
@@ -208,39 +209,51 @@ result<void> log_export::write_keys(std::string& out) {
   return {};
 }
 
+/// The next records of the partition, until there is a piece of them or no more.
+result<void> log_export::read_on(std::string& out, std::uint64_t& looked_at) {
+  std::optional<failure> broken;
+  v1::Record record;
+  const auto is_full = [&] { return out.size() >= piece_bytes || looked_at == piece_records; };
+  auto scanned = db_->scan_stored(partition_, after_ + 1, [&](std::uint64_t index, std::string_view stored) {
+    if (index > ends_[partition_] || is_full()) return false;
+    if (index != after_ + 1 || !record.ParseFromArray(stored.data(), static_cast<int>(stored.size()))) {
+      broken = failure{errc::corrupted, "record " + std::to_string(after_ + 1) + " of partition " + std::to_string(partition_) + " is missing or can't be decoded"};
+      return false;
+    }
+    after_ = index;
+    ++looked_at;
+    ++seen_;
+    if (takes(record)) write(record, stored, out);
+    return true;
+  });
+  if (!scanned) return scanned;
+  if (broken) return *broken;
+  if (!is_full() && after_ != ends_[partition_]) return failure{errc::corrupted, "partition " + std::to_string(partition_) + " ends before its last record"};
+  return {};
+}
+
 result<bool> log_export::next(std::string& out) {
   out.append(std::exchange(head_, {}));
   std::uint64_t looked_at = 0;
-  std::optional<failure> broken;
-  v1::Record record;
   while (partition_ != partition_count) {
     if (after_ == ends_[partition_]) {
       ++partition_;
       after_ = 0;
       continue;
     }
-    auto scanned = db_->scan_stored(partition_, after_ + 1, [&](std::uint64_t index, std::string_view stored) {
-      if (index > ends_[partition_] || out.size() >= piece_bytes || looked_at == piece_records) return false;
-      if (index != after_ + 1 || !record.ParseFromArray(stored.data(), static_cast<int>(stored.size()))) {
-        broken = failure{errc::corrupted, "record " + std::to_string(after_ + 1) + " of partition " + std::to_string(partition_) + " is missing or can't be decoded"};
-        return false;
-      }
-      after_ = index;
-      ++looked_at;
-      ++seen_;
-      if (takes(record)) write(record, stored, out);
-      return true;
-    });
-    if (!scanned) return scanned.error();
-    if (broken) return *broken;
+    if (auto read = read_on(out, looked_at); !read) {
+      if (!request_.past_damage) return read.error();
+      damage_.push_back(read.error());
+      seen_ += ends_[partition_] - after_;
+      after_ = ends_[partition_];
+    }
     if (out.size() >= piece_bytes || looked_at == piece_records) return true;
-    if (after_ != ends_[partition_]) return failure{errc::corrupted, "partition " + std::to_string(partition_) + " ends before its last record"};
   }
   if (request_.with_keys && !keys_done_) {
     if (auto written = write_keys(out); !written) return written.error();
     if (!keys_done_) return true;
   }
-  if (request_.form != export_form::csv) {
+  if (request_.form != export_form::csv && damage_.empty()) {
     const auto from = out.size();
     json_writer{out}.begin_object().member("end", true).end_object();
     end_line(out, from);

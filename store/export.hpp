@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "store/database.hpp"
 
@@ -26,6 +27,8 @@ struct export_request {
   std::optional<std::int64_t> until_ms;  ///< before
   std::string stream;                    ///< only what touched this entity, as in seat/shw_x/A-12; empty: any
   std::string type;                      ///< only events of this type, as in reservation.placed; empty: any
+
+  bool past_damage = false;              ///< a partition that can't be read on is left there, and the next one follows
 
   [[nodiscard]] bool is_filtered() const { return since_ms || until_ms || !stream.empty() || !type.empty(); }
 };
@@ -52,9 +55,12 @@ class log_export {
   result<bool> next(std::string& out);
   [[nodiscard]] std::uint64_t records() const { return records_; }        ///< there are
   [[nodiscard]] std::uint64_t records_seen() const { return seen_; }      ///< so far
+  /// With `past_damage`: what could not be read so far. Where there is any the line that says that this is the end is not written.
+  [[nodiscard]] const std::vector<failure>& damage() const { return damage_; }
 
  private:
   log_export(const database& db, export_request r) : db_{&db}, request_{std::move(r)} {}
+  result<void> read_on(std::string& out, std::uint64_t& looked_at);
   void write_header(std::string& out, time_point now) const;
   void write_partitions(std::string& out) const;
   result<void> write_keys(std::string& out);
@@ -74,6 +80,7 @@ class log_export {
   std::uint64_t after_ = 0;  // of the partition, that was written
   std::string last_person_;
   bool keys_done_ = false;
+  std::vector<failure> damage_;
 };
 
 struct import_outcome {

@@ -144,7 +144,7 @@ struct table_facts {
   std::string checksum;  // as crc32c::text; empty where the manifest has none
 };
 
-/// Reads the edits of a manifest for the tables that are alive at its end, and nothing else.
+/// Reads the edits of a manifest for the tables that are alive at its end and the logs that are needed there, and nothing else.
 class manifest_reader {
  public:
   void take(std::string_view edit) {
@@ -159,6 +159,8 @@ class manifest_reader {
     for (const auto& [place, facts] : tables_) out.emplace(place.second, facts);
     return out;
   }
+  /// The write-ahead log that some family had come to. It, or a later one, is the one that is written.
+  [[nodiscard]] std::uint64_t newest_log() const { return newest_log_; }
 
  private:
   enum tag : std::uint32_t {
@@ -191,7 +193,8 @@ class manifest_reader {
   void field(std::uint32_t what) {
     switch (what) {
       case comparator: case column_family_add: static_cast<void>(text()); return;
-      case log_number: case next_file: case last_sequence: case prev_log_number: case min_log_number: case max_column_family: case atomic_group:
+      case log_number: newest_log_ = std::max(newest_log_, number()); return;
+      case next_file: case last_sequence: case prev_log_number: case min_log_number: case max_column_family: case atomic_group:
         static_cast<void>(number());
         return;
       case compact_cursor: static_cast<void>(number()); static_cast<void>(text()); return;
@@ -230,6 +233,7 @@ class manifest_reader {
   std::string_view rest_;
   bool good_ = true;
   std::uint64_t family_ = 0;
+  std::uint64_t newest_log_ = 0;
   std::map<std::pair<std::uint64_t, std::uint64_t>, table_facts> tables_;  // by family and file
 };
 
@@ -275,6 +279,7 @@ class directory_check {
     const auto current = check_current();
     for (const auto& name : names_)
       if (kind_of(name) == kind_of_file::manifest) check_manifest(name, name == current);
+    look_for_write_ahead();
     for (const auto& name : names_) check(name);
     for (const auto& [number, facts] : alive_)
       if (!seen_.contains(number)) blame("file", table_name(number), "is missing");
@@ -319,6 +324,15 @@ class directory_check {
     if (!in_force) return;
     alive_ = reader.alive();
     knows_tables_ = is_whole && reader.good();
+    newest_log_ = knows_tables_ ? reader.newest_log() : 0;
+  }
+
+  /// RocksDB opens without a word where it is lost, and with it all that was not in tables yet. It makes a log before its manifest
+  /// says so, and drops none but older ones.
+  void look_for_write_ahead() {
+    const auto is_it = [this](const std::string& name) { return kind_of(name) == kind_of_file::write_ahead && number_of(name) >= newest_log_; };
+    if (newest_log_ != 0 && std::ranges::none_of(names_, is_it))
+      blame("file", "*.log", "The write-ahead log is missing: number " + std::to_string(newest_log_) + " or a later one has to be there");
   }
 
   bool walk(const std::string& name, log_walk::on_record record) {
@@ -379,12 +393,25 @@ class directory_check {
   std::set<std::string> names_;
   std::map<std::uint64_t, table_facts> alive_;
   std::set<std::uint64_t> seen_;
+  std::uint64_t newest_log_ = 0;  // 0: not known
   bool knows_tables_ = false;
   bool going_on_ = true;
   checked_files out_;
 };
 
 std::string note_key(std::string_view name) { return std::string{note_prefix}.append(name); }
+
+constexpr std::string_view options_prefix = "OPTIONS-";
+std::uint64_t number_of_options(std::string_view name) { return name.starts_with(options_prefix) ? number_of(name.substr(options_prefix.size())) : 0; }
+
+/// The names of OPTIONS and IDENTITY, of those that are there.
+std::vector<std::string> noted_kind_in(const std::string& directory) {
+  std::vector<std::string> out;
+  std::error_code failed;
+  for (const auto& entry : fs::directory_iterator{directory, failed})
+    if (auto name = entry.path().filename().string(); kind_of(name) == kind_of_file::noted) out.push_back(std::move(name));
+  return out;
+}
 
 }  // namespace
 
@@ -416,13 +443,16 @@ result<bool> note_file(database& db, const std::string& path, const std::string&
 result<checked_files> check_noted_files(const database& db, const std::string& data_directory, const std::string& database_directory) {
   checked_files out;
   std::set<std::string> noted;
+  std::uint64_t newest_options = 0;  // that were noted
   const auto read = db.each(family::meta, note_prefix, {}, [&](std::string_view key, std::string_view hash) {
     const std::string name{key.substr(note_prefix.size())};
     noted.insert(name);
     const bool of_database = name.starts_with(database_name);
     const auto path = of_database ? fs::path{database_directory} / name.substr(database_name.size()) : fs::path{data_directory} / name;
     const auto text = content_of(path);
-    if (!text && of_database && !fs::exists(path)) return true;
+    const auto options = of_database ? number_of_options(name.substr(database_name.size())) : 0;
+    newest_options = std::max(newest_options, options);
+    if (!text && options != 0 && !fs::exists(path)) return true;
     ++out.files;
     out.bytes += text ? text->size() : 0;
     if (!text) out.found.push_back({"file", name, "is missing or can't be read"});
@@ -430,21 +460,19 @@ result<checked_files> check_noted_files(const database& db, const std::string& d
     return true;
   });
   if (!read) return read.error();
-  std::error_code failed;
-  for (const auto& entry : fs::directory_iterator{database_directory, failed}) {
-    const auto name = entry.path().filename().string();
-    if (kind_of(name) == kind_of_file::noted && !noted.contains(std::string{database_name} + name)) out.unchecked.push_back(std::string{database_name} + name);
+  std::uint64_t newest_there = 0;
+  for (const auto& name : noted_kind_in(database_directory)) {
+    newest_there = std::max(newest_there, number_of_options(name));
+    if (!noted.contains(std::string{database_name} + name)) out.unchecked.push_back(std::string{database_name} + name);
   }
+  // RocksDB drops older ones, and has a newer one after a start that was killed before it was noted.
+  if (newest_there < newest_options) out.found.push_back({"file", std::string{database_name}.append(options_prefix) + "*", "is missing: number " + std::to_string(newest_options) + " or a later one has to be there"});
   return out;
 }
 
 result<void> note_own_files(database& db, const std::string& directory) {
-  std::error_code failed;
-  for (const auto& entry : fs::directory_iterator{directory, failed}) {
-    const auto name = entry.path().filename().string();
-    if (kind_of(name) != kind_of_file::noted) continue;
-    if (auto noted = note_file(db, entry.path().string(), std::string{database_name} + name); !noted) return noted.error();
-  }
+  for (const auto& name : noted_kind_in(directory))
+    if (auto noted = note_file(db, (fs::path{directory} / name).string(), std::string{database_name} + name); !noted) return noted.error();
   std::vector<std::string> gone;
   const auto read = db.each(family::meta, note_key(database_name), {}, [&](std::string_view key, std::string_view) {
     const auto name = key.substr(note_prefix.size() + database_name.size());

@@ -26,7 +26,7 @@ struct checked_files {
 /// Reads every file of a database's directory that is not a log of RocksDB's own doings (LOG, LOG.old.*) and not LOCK, which is empty.
 ///
 /// CURRENT has to name the manifest; the manifest and the write-ahead logs have to be whole in each record, with nothing
-/// in the gaps between them; tables have to have the size and checksum that the manifest says. An end that a crash tore looks
+/// in the gaps between them; the write-ahead log that the manifest has come to, or a later one, has to be there; tables have to have the size and checksum that the manifest says. An end that a crash tore looks
 /// like a damaged one: it is reported as `torn`, and opening the database for writing mends it. OPTIONS and IDENTITY are for check_noted_files.
 ///
 /// @param named  what stands before the files' names in places, as in `db/`
@@ -42,7 +42,7 @@ std::uint64_t bytes_in_files(const std::string& directory);
 /// @return whether another hash was kept under this name before: somebody changed the file
 /// @error io_failure
 result<bool> note_file(database&, const std::string& path, const std::string& name);
-/// Compares the noted files with their hashes. Those of the database (`db/`) that are not there any more are none of the found.
+/// Compares the noted files with their hashes. Of OPTIONS the newest that was noted, or a later one, has to be there.
 /// @param directory  of the data; and of the database where that is a copy elsewhere
 result<checked_files> check_noted_files(const database&, const std::string& data_directory, const std::string& database_directory);
 /// Notes those of RocksDB's files that don't vouch for themselves, OPTIONS and IDENTITY, and forgets those that are gone.

@@ -419,6 +419,37 @@ TEST_CASE("an operator archives from the command line, and the node starts on wh
   CHECK(verified.code == 0);
   n.start();
   CHECK(client{n}.get("/shows", director).json().at("items").as_array().size() == 5);
+  CHECK_FALSE(client{n}.get("/readyz").json().contains("notAuditing"));
+  CHECK(client{n}.get("/metrics").body.find("usher_audit_stopped 0") != std::string::npos);
+
+  // A segment that is lost is no defect of the program: the node sells on, and says what is missing.
+  n.stop();
+  std::string lost;
+  for (const auto& entry : fs::directory_iterator{n.directory() + "/db/segments"}) lost = entry.path().filename().string();
+  fs::remove(n.directory() + "/db/segments/" + lost);
+  n.start();
+  client c{n};
+  REQUIRE(eventually([&] { return c.get("/readyz").json().contains("notAuditing"); }));
+  CHECK(c.get("/readyz").status == 200);
+  CHECK(c.get("/readyz").text("notAuditing").find(lost) != std::string::npos);
+  CHECK(c.get("/metrics").body.find("usher_audit_stopped 1") != std::string::npos);
+  const auto partition = std::to_string(std::stoi(lost.substr(1, 3)));
+  const auto log = c.get("/audit/log?partition=" + partition, director);
+  INFO(log.body);
+  CHECK(log.status == 500);
+  CHECK(log.text("code") == "stream-unreadable");
+  CHECK(log.text("detail").find(lost) != std::string::npos);
+  for (const auto& show : c.get("/shows", director).json().at("items").as_array()) {
+    const std::string id{show.at("showId").as_string()};
+    if (std::to_string(partition_of(id)) != partition) continue;
+    for (const auto& path : {"/audit/streams/show/" + id, "/shows/" + id + "/seats?asOf=2027-01-15T12:00:00Z"}) {
+      const auto told = c.get(path, director);
+      INFO(path << ' ' << told.body);
+      CHECK(told.status == 500);
+      CHECK(told.text("detail").find(lost) != std::string::npos);
+    }
+    CHECK(c.get("/shows/" + id + "/seats?asOf=2027-01-15T12:00:00Z").body.find(lost) == std::string::npos);
+  }
 }
 
 }  // namespace usher::tests
