@@ -96,8 +96,9 @@ int export_offline(const export_flags& flags, store::export_request wanted) {
   const auto finished = finish(out);
   if (lines->damage().empty()) return finished;
   for (const auto& broken : lines->damage()) complain(broken);
-  return complain({errc::corrupted, std::to_string(lines->damage().size()) + " partitions could not be written to their end. What was written is all else" +
-                                        (flags.out.empty() ? "" : ": " + flags.out) + ", has no line of its end, and can't be imported"});
+  const auto place = flags.out.empty() ? std::string{} : flags.out + ": ";
+  return complain({errc::corrupted, place + "all but the rest of " + std::to_string(lines->damage().size()) +
+                                        (lines->damage().size() == 1 ? " partition" : " partitions") + "; it has no line of its end, and can't be imported"});
 }
 
 std::string escaped(const std::string& text) {

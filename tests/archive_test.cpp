@@ -439,7 +439,8 @@ TEST_CASE("an operator archives from the command line, and the node starts on wh
   CHECK(log.status == 500);
   CHECK(log.text("code") == "stream-unreadable");
   CHECK(log.text("detail").find(lost) != std::string::npos);
-  for (const auto& show : c.get("/shows", director).json().at("items").as_array()) {
+  const auto shows = c.get("/shows", director).json();
+  for (const auto& show : shows.at("items").as_array()) {
     const std::string id{show.at("showId").as_string()};
     if (std::to_string(partition_of(id)) != partition) continue;
     for (const auto& path : {"/audit/streams/show/" + id, "/shows/" + id + "/seats?asOf=2027-01-15T12:00:00Z"}) {

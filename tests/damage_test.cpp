@@ -350,7 +350,7 @@ TEST_CASE("a block that can't be read ends its partition, and all others are rea
 
   const auto log = usher_says("log --limit 0 --data " + data);
   CHECK(log.first == 1);
-  CHECK(count(log.second, "by usr_of_2") == 400);
+  CHECK(count(log.second, "by usr_of_2\n") == 400);
   CHECK(count(log.second, "by usr_of_200") == 400);
   CHECK(count(log.second, "by usr_of_3") == seen);
   CHECK(log.second.find("usher: reading partition 3") + log.second.find("usher: partition 3") != 2 * std::string::npos);
