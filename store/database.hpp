@@ -37,8 +37,8 @@ class database {
   static result<std::unique_ptr<database>> open(const std::string& directory, rocksdb::Env* env);
   /// Opens what is there as it is, and changes nothing, not even where a crash left the end of the log in the write-ahead log.
   /// Whatever writes is refused with io_failure. A node that runs meanwhile is not disturbed, but its later writes are not seen,
-  /// and files that it drops may be missed: look at a copy (`copy_to`) of one that runs.
-  /// @error wrong_format, io_failure (there is none), corrupted
+  /// and files that it drops may be missed: look at a copy (`copy_to`) of one that runs. Of a partition whose end can't be read, `durable_end` is the first
+  /// record that can't, scans fail where they come to it, and so does `last_stored`. @error wrong_format, io_failure (there is none), corrupted
   static result<std::unique_ptr<database>> open_read_only(const std::string& directory);
   ~database();
 
