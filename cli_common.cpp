@@ -13,6 +13,7 @@
 #include <iterator>
 
 #include "node.hpp"
+#include "store/file_hash.hpp"
 
 namespace usher::cli {
 namespace {

@@ -44,6 +44,7 @@
 #include "node_projector.hpp"
 #include "store/backup.hpp"
 #include "store/bug.hpp"
+#include "store/file_hash.hpp"
 #include "store/files.hpp"
 #include "store/index.hpp"
 #include "store/journal.hpp"
@@ -116,13 +117,6 @@ std::vector<http::route> routes_of(http::engine& engine, const v1::Configuration
     if (route.options.body_limit_bytes == default_body_limit) route.options.body_limit_bytes = config.body_bytes_max();
   }
   return routes;
-}
-
-result<void> make_directory(const std::string& path) {
-  std::error_code failed;
-  std::filesystem::create_directories(path, failed);
-  if (failed) return failure{errc::io_failure, path + ": " + failed.message()};
-  return {};
 }
 
 }  // namespace
@@ -226,7 +220,7 @@ void node::impl::fail(const failure& f) {
 
 result<void> node::impl::open() {
   const auto& data = config.data_directory();
-  if (auto made = make_directory(data); !made) return made;
+  if (auto made = store::make_private_directory(data); !made) return made;
   auto opened = options.env ? store::database::open(log_directory(data), options.env) : store::database::open(log_directory(data));
   if (!opened) return opened.error();
   db = std::move(*opened);

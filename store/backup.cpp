@@ -156,8 +156,8 @@ void remove_dead_drafts(const fs::path& place) {
   }
 }
 
-/// For nobody else to look into.
-result<void> make_private_directory(const fs::path& path) {
+/// For nobody else to look into, and not there yet.
+result<void> make_new_directory(const fs::path& path) {
   if (::mkdir(path.c_str(), S_IRWXU) != 0) return said(path, {errno, std::generic_category()});
   return {};
 }
@@ -391,7 +391,7 @@ result<backup_summary> make_backup(database& db, const std::string& data_directo
   if (auto room = check_room(place, own + distant_bytes(db)); !room) return room.error();
 
   const fs::path draft_path{done.string().append(draft_suffix)};
-  if (auto made = make_private_directory(draft_path); !made) return made.error();
+  if (auto made = make_new_directory(draft_path); !made) return made.error();
   draft making{draft_path};
   const claim working{draft_path};
   if (!working.held()) return failure{errc::io_failure, draft_path.string() + " is being removed by another process"};
@@ -449,13 +449,13 @@ result<backup_summary> restore_backup(const std::string& backup, const std::stri
   if (fs::exists(log, failed)) return failure{errc::invalid_argument, data_directory + " has a log already: restore into another directory"};
   auto m = read_manifest(backup);
   if (!m) return m.error();
-  fs::create_directories(data, failed);
-  if (failed) return said(data, failed);
+  if (auto made = make_private_directory(data_directory); !made) return made.error();
   if (auto room = check_room(data, m->is.bytes); !room) return room.error();
   meter done{progress, 2 * m->is.bytes};
   if (auto same = compare(backup, *m, done); !same) return same.error();
   draft making{log.string() + ".restoring"};
   fs::remove_all(making.path, failed);
+  if (auto made = make_new_directory(making.path); !made) return made.error();
   if (auto copied = copy_files(backup, making.path, *m, done); !copied) return copied.error();
   const auto walked = walk(making.path);
   if (!walked) return walked.error();

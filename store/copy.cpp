@@ -2,12 +2,12 @@
 
 #include <filesystem>
 
+#include "store/file_hash.hpp"
+
 namespace usher::store {
 
 result<std::unique_ptr<database_copy>> database_copy::make(database& of, std::string directory) {
-  std::error_code failed;
-  std::filesystem::create_directories(std::filesystem::path{directory}.parent_path(), failed);
-  if (failed) return failure{errc::io_failure, directory + ": " + failed.message()};
+  if (auto made = make_private_directory(std::filesystem::path{directory}.parent_path().string()); !made) return made.error();
   std::unique_ptr<database_copy> out{new database_copy{std::move(directory)}};
   if (auto copied = of.copy_to(out->directory_); !copied) return copied.error();
   auto opened = database::open_read_only(out->directory_);

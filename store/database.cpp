@@ -2,6 +2,8 @@
 
 #include "store/database.hpp"
 
+#include <sys/stat.h>
+
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
@@ -135,6 +137,11 @@ result<record_ptr> decoded(std::string_view stored, std::uint32_t partition, std
   return record_ptr{std::move(record)};
 }
 
+/// The keys of personal data lie in it, in files that all may read. Where it can't be made, opening it tells why.
+void keep_private(const std::string& directory) {
+  if (::mkdir(directory.c_str(), S_IRWXU) != 0) ::chmod(directory.c_str(), S_IRWXU);
+}
+
 }  // namespace
 
 struct database::impl {
@@ -250,6 +257,7 @@ result<void> database::impl::refuse_strange_families(const std::string& director
 }
 
 result<void> database::impl::open(const std::string& directory, rocksdb::Env* env, bool read_only) {
+  if (!read_only && !env) keep_private(directory);
   auto options = database_options(env);
   if (read_only) options.create_if_missing = options.create_missing_column_families = false;
   if (auto known = refuse_strange_families(directory, options); !known) return known.error();

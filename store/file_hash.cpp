@@ -2,11 +2,13 @@
 
 #include <fcntl.h>
 #include <sodium.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 #include "events/sha256.hpp"
 
@@ -38,6 +40,18 @@ result<std::string> sha256_of_file(const std::string& path, const std::function<
   sha256_digest digest;
   crypto_hash_sha256_final(&state, digest.data());
   return to_hex(bytes_of(digest));
+}
+
+result<void> make_private_directory(const std::string& path) {
+  std::filesystem::path whole{path};
+  if (!whole.has_filename()) whole = whole.parent_path();  // a slash at its end
+  std::error_code failed;
+  if (whole.has_parent_path()) std::filesystem::create_directories(whole.parent_path(), failed);
+  if (failed) return failure{errc::io_failure, path + ": " + failed.message()};
+  if (::mkdir(whole.c_str(), S_IRWXU) == 0) return {};
+  const auto refused = failed_at(path);
+  if (std::filesystem::is_directory(whole, failed)) return {};
+  return refused;
 }
 
 result<void> sync_path(const std::string& path) {

@@ -1,5 +1,5 @@
 #pragma once
-// Whole files: what is in them, as one hash, and that it is on the disk.
+// Whole files: what is in them, as one hash, and that it is on the disk. And the directories that hold them.
 
 #include <functional>
 #include <string>
@@ -11,6 +11,10 @@ namespace usher::store {
 /// SHA-256 of a file in hex. @param read  called with the number of bytes of each piece; may be empty
 /// @error io_failure  Cost: about a second for 500 MB.
 result<std::string> sha256_of_file(const std::string& path, const std::function<void(std::uint64_t)>& read = {});
+
+/// Makes a directory that its owner alone may look into. One that is there already stays as it is, and those above it get the usual
+/// mode. @error io_failure
+result<void> make_private_directory(const std::string& path);
 
 /// Makes a file's content, or a directory's entries, durable. @error io_failure
 result<void> sync_path(const std::string& path);

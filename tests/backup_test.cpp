@@ -111,6 +111,7 @@ TEST_CASE("a node that serves is backed up, and what is restored has everything 
   REQUIRE(restored.has_value());
   CHECK(restored->records == records);
   CHECK(store::verify_all(*store::database::open_read_only(log_directory(data)).value()).value().records == records);
+  for (const auto& place : {data, data + "/db"}) CHECK(fs::status(place).permissions() == fs::perms::owner_all);
   CHECK(fs::status(data + "/secret").permissions() == (fs::perms::owner_read | fs::perms::owner_write));
   other_node again{data, n.clock};
   // A token of the old node is one of the new one, and Ann can log in with her sealed password.
@@ -235,6 +236,20 @@ TEST_CASE("a directory for backups that is there keeps its mode, and a backup is
   REQUIRE(n.back_up("a").at("state") == "SUCCEEDED");
   CHECK(fs::status(place).permissions() == open_to_group);
   CHECK(fs::status(place / "a").permissions() == fs::perms::owner_all);
+}
+
+TEST_CASE("a data directory that a node makes is for its owner alone, and one that is there keeps its mode, but not its log") {
+  settable_clock clock;
+  temp_dir elsewhere;
+  const auto data = elsewhere.path + "/made/data/";
+  { const other_node first{data, clock}; }
+  for (const auto& place : {data, data + "db"}) CHECK(fs::status(place).permissions() == fs::perms::owner_all);
+  CHECK(fs::status(elsewhere.path + "/made").permissions() != fs::perms::owner_all);
+  const auto open_to_all = fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec;
+  for (const auto& place : {data, data + "db"}) fs::permissions(place, open_to_all);
+  { const other_node again{data, clock}; }
+  CHECK(fs::status(data).permissions() == open_to_all);
+  CHECK(fs::status(data + "db").permissions() == fs::perms::owner_all);
 }
 
 TEST_CASE("a data directory with a secret of its own is left alone") {
