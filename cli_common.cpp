@@ -13,7 +13,6 @@
 #include <iterator>
 
 #include "node.hpp"
-#include "store/file_hash.hpp"
 
 namespace usher::cli {
 namespace {

@@ -13,8 +13,10 @@
 #include <memory>
 
 #include "cli_offline.hpp"
+#include "cli_past.hpp"
 #include "cli_progress.hpp"
 #include "cli_server.hpp"
+#include "events/words.hpp"
 #include "store/export.hpp"
 
 namespace usher::cli {
@@ -145,7 +147,8 @@ int export_live(const export_flags& flags) {
   return finish(out);
 }
 
-int export_log(const export_flags& flags) {
+int export_log(export_flags flags) {
+  if (const auto ref = entity_named(flags.words.stream)) flags.words.stream = name_of(*ref);
   const auto wanted = store::export_request_from(flags.words);
   if (!wanted) return complain({wanted.error().code, "--" + wanted.error().detail});
   return flags.live() ? export_live(flags) : export_offline(flags, *wanted);
@@ -179,7 +182,7 @@ void add_export(CLI::App& app, int& code) {
   verb->add_flag("--events", flags->words.events, "With json: an event a line, without the bytes as stored");
   verb->add_option("--since", flags->words.since, "Only from this time on, as in 2030-03-01T19:30:00Z");
   verb->add_option("--until", flags->words.until, "Only before this time");
-  verb->add_option("--stream", flags->words.stream, "Only what touched this entity, as in seat/shw_x/A-12");
+  verb->add_option("--stream", flags->words.stream, "Only what touched this entity: KIND/NAME, as in seat/shw_7q2m4x9c1v5k3tza/A-12, reservation/rsv_… or wallet/ann@example.org");
   verb->add_option("--type", flags->words.type, "Only events of this type, as in reservation.placed");
   verb->add_flag("--with-keys", flags->words.with_keys, "The keys of personal data as well, so that people can log in where it is imported");
   verb->add_option("--out", flags->out, "A file, which is there once it is whole; default: standard output");

@@ -18,17 +18,6 @@ constexpr std::uint64_t stretch_records = 20'000;
 
 bool contains(std::string_view bytes, std::string_view part) { return part.empty() || bytes.find(part) != std::string_view::npos; }
 
-/// Whether one of the messages in a oneof has a kind of this name: `reservation.place`.
-bool is_type_in(const google::protobuf::Descriptor& message, const char* oneof, std::string_view type) {
-  const auto* choices = message.FindOneofByName(oneof);
-  for (int i = 0; i != choices->field_count(); ++i) {
-    const auto* kinds = choices->field(i)->message_type()->FindOneofByName("kind");
-    for (int k = 0; kinds && k != kinds->field_count(); ++k)
-      if (choices->field(i)->name() + '.' + kinds->field(k)->name() == type) return true;
-  }
-  return false;
-}
-
 bool belongs_to(const v1::EntityRef& stream, const std::string& user) { return stream.group() == user || stream.name() == user; }
 
 }  // namespace

@@ -51,6 +51,16 @@ const pb::Message* content_of(const pb::Message& message, const char* oneof) {
   return inner ? chosen_in(*inner, "kind").second : nullptr;
 }
 
+bool is_type_in(const pb::Descriptor& message, const char* oneof, std::string_view type) {
+  const auto* choices = message.FindOneofByName(oneof);
+  for (int i = 0; i != choices->field_count(); ++i) {
+    const auto* kinds = choices->field(i)->message_type()->FindOneofByName("kind");
+    for (int k = 0; kinds && k != kinds->field_count(); ++k)
+      if (choices->field(i)->name() + '.' + kinds->field(k)->name() == type) return true;
+  }
+  return false;
+}
+
 std::optional<v1::EntityRef> entity_from(std::string_view word, std::string_view rest) {
   const auto kind = kind_from_word(word);
   const auto slash = rest.find('/');
@@ -66,9 +76,12 @@ std::optional<v1::EntityRef> entity_from(std::string_view word, std::string_view
       out->set_name(std::string{name});
       return out;
     }
-    case v1::RESERVATION:
-      if (show_of_reservation(rest).empty()) return std::nullopt;
-      return reservation_ref(std::string{rest});
+    case v1::RESERVATION: {
+      const auto id = name.empty() ? rest : name;
+      const auto show = show_of_reservation(id);
+      if (show.empty() || (!name.empty() && group != show)) return std::nullopt;
+      return reservation_ref(std::string{id});
+    }
     case v1::PROVIDER:  // outside: it has no events
     case v1::KIND_UNSPECIFIED:
     case v1::Kind_INT_MIN_SENTINEL_DO_NOT_USE_:

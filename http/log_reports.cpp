@@ -125,12 +125,12 @@ class largest_streams {
  public:
   void take(const v1::StreamEvent& e) {
     if (e.version() <= least_) return;
-    const auto known = std::ranges::find_if(all_, [&](const auto& s) { return s.name == key_of(e.stream()); });
+    const auto known = std::ranges::find_if(all_, [&](const auto& s) { return s.name == name_of(e.stream()); });
     if (known != all_.end()) {
       known->events = std::max(known->events, e.version());
     } else {
       if (all_.size() == streams_max) all_.erase(std::ranges::min_element(all_, {}, &stream::events));
-      all_.push_back({key_of(e.stream()), e.version()});
+      all_.push_back({name_of(e.stream()), e.version()});
     }
     if (all_.size() == streams_max) least_ = std::ranges::min_element(all_, {}, &stream::events)->events;
   }
@@ -161,6 +161,7 @@ class count {
  public:
   result<void> run(const store::database& db, const report_progress& progress) {
     const auto total = records_in(db);
+    if (progress && !progress(0, total)) return cancelled();
     for (std::uint32_t p = 0; p != partition_count; ++p) {
       auto& here = partitions_[p];
       here.number = p;
@@ -175,6 +176,7 @@ class count {
       if (!scanned) return scanned;
       if (stopped) return *stopped;
     }
+    if (progress) progress(records_, std::max(total, records_));
     return {};
   }
 

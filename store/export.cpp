@@ -16,12 +16,12 @@
 #include "events/words.hpp"
 #include "store/file_hash.hpp"
 #include "store/hash.hpp"
+#include "store/stream.hpp"
 
 namespace usher::store {
 namespace {
 
 namespace fs = std::filesystem;
-namespace pb = google::protobuf;
 
 constexpr std::string_view format = "usher-export-1";
 constexpr std::size_t piece_bytes = 64 << 10;
@@ -29,29 +29,10 @@ constexpr std::uint64_t piece_records = 4096;  // that a filter may leave out be
 constexpr std::size_t sum_digits = 16;
 constexpr std::string_view sum_member = ",\"sum\":\"";
 
-
-/// What a oneof holds: its name, and the message.
-std::pair<std::string_view, const pb::Message*> chosen_in(const pb::Message& message, const char* oneof) {
-  const auto* choice = message.GetDescriptor()->FindOneofByName(oneof);
-  const auto* field = choice ? message.GetReflection()->GetOneofFieldDescriptor(message, choice) : nullptr;
-  if (!field || field->cpp_type() != pb::FieldDescriptor::CPPTYPE_MESSAGE) return {};
-  return {field->name(), &message.GetReflection()->GetMessage(message, field)};
-}
-
-struct named_event {
-  std::string type = "unknown";         ///< reservation.placed
-  const pb::Message* data = nullptr;    ///< what happened; none where the type is not known
-};
-named_event named(const v1::StreamEvent& e) {
-  const auto [family, inner] = chosen_in(e, "payload");
-  if (!inner) return {};
-  const auto [kind, data] = chosen_in(*inner, "kind");
-  return {kind.empty() ? std::string{family} : std::string{family} + "." + std::string{kind}, data ? data : inner};
-}
-
-std::string json_of(const pb::Message* message) {
+/// What an event says; nothing where its type is not known.
+std::string data_of(const v1::StreamEvent& e) {
   std::string out;
-  if (message) to_json(*message, out);
+  if (const auto* data = content_of(e, "payload")) to_json(*data, out);
   else out = "{}";
   return out;
 }
@@ -109,8 +90,11 @@ result<export_request> export_request_from(const export_words& words) {
   if (!until) return until.error();
   out.since_ms = *since;
   out.until_ms = *until;
-  out.stream = words.stream;
+  if (!words.stream.empty() && !(out.stream = entity_from(words.stream)))
+    return failure{errc::invalid_argument, "stream: a kind and a name, as in seat/shw_7q2m4x9c1v5k3tza/A-12, reservation/rsv_…"};
   out.type = words.type;
+  if (!out.type.empty() && out.type != "unknown" && !is_type_in(*v1::StreamEvent::descriptor(), "payload", out.type))
+    return failure{errc::invalid_argument, "type: no event is called " + out.type + "; as in reservation.placed, seat.held"};
   out.with_keys = words.with_keys;
   if (out.with_keys && (out.form != export_form::records || out.is_filtered()))
     return failure{errc::invalid_argument, "keys belong to a whole export of records"};
@@ -144,7 +128,7 @@ void log_export::write_header(std::string& out, time_point now) const {
   to.begin_object().member("format", format).member("at", now).member("whole", whole).member("withKeys", request_.with_keys);
   if (request_.since_ms) to.member("since", from_ms(*request_.since_ms));
   if (request_.until_ms) to.member("until", from_ms(*request_.until_ms));
-  if (!request_.stream.empty()) to.member("stream", request_.stream);
+  if (request_.stream) to.member("stream", name_of(*request_.stream));
   if (!request_.type.empty()) to.member("type", request_.type);
   if (whole) {
     to.member("records", records_).key("partitions").begin_array();
@@ -157,13 +141,13 @@ void log_export::write_header(std::string& out, time_point now) const {
 }
 
 bool log_export::takes(const v1::StreamEvent& e) const {
-  return (request_.stream.empty() || key_of(e.stream()) == request_.stream) && (request_.type.empty() || named(e).type == request_.type);
+  return (!request_.stream || same_entity(e.stream(), *request_.stream)) && (request_.type.empty() || type_of(e, "payload") == request_.type);
 }
 
 bool log_export::takes(const v1::Record& r) const {
   if (request_.since_ms && r.at_ms() < *request_.since_ms) return false;
   if (request_.until_ms && r.at_ms() >= *request_.until_ms) return false;
-  if (request_.stream.empty() && request_.type.empty()) return true;
+  if (!request_.stream && request_.type.empty()) return true;
   return std::ranges::any_of(r.events(), [this](const auto& e) { return takes(e); });
 }
 
@@ -179,17 +163,17 @@ void log_export::write_events(const v1::Record& r, std::string& out) const {
   for (const auto& e : r.events()) {
     if (!takes(e)) continue;
     const auto shown = without_secrets(e);
-    const auto [type, data] = named(shown);
+    const auto type = type_of(shown, "payload");
     if (request_.form == export_form::csv) {
-      for (const auto& cell : {place_of({r.partition(), r.index()}), at, key_of(e.stream()), std::to_string(e.version()), type, r.user_id(), std::string{word_of(r.role())}}) add_cell(out, cell);
-      add_cell(out, json_of(data), true);
+      for (const auto& cell : {place_of({r.partition(), r.index()}), at, name_of(e.stream()), std::to_string(e.version()), type, r.user_id(), std::string{word_of(r.role())}}) add_cell(out, cell);
+      add_cell(out, data_of(shown), true);
       continue;
     }
     const auto from = out.size();
     json_writer to{out};
-    to.begin_object().member("position", place_of({r.partition(), r.index()})).member("at", at).member("stream", key_of(e.stream())).member("version", e.version());
+    to.begin_object().member("position", place_of({r.partition(), r.index()})).member("at", at).member("stream", name_of(e.stream())).member("version", e.version());
     to.member("type", type).member("userId", r.user_id()).member("role", word_of(r.role())).member("correlation", r.correlation());
-    to.key("data").raw(json_of(data)).end_object();
+    to.key("data").raw(data_of(shown)).end_object();
     end_line(out, from);
   }
 }
@@ -419,8 +403,7 @@ result<import_outcome> import_log(std::istream& lines, const std::string& data_d
   std::error_code failed;
   if (fs::exists(log, failed)) return failure{errc::invalid_argument, data_directory + " has a log already: import into another directory"};
   fs::remove_all(draft, failed);
-  fs::create_directories(data, failed);
-  if (failed) return failure{errc::io_failure, data_directory + ": " + failed.message()};
+  if (auto made = make_private_directory(data_directory); !made) return made.error();
   auto done = import_into(lines, draft.string(), read);
   if (done) fs::rename(draft, log, failed);
   else fs::remove_all(draft, failed);

@@ -25,15 +25,16 @@ struct export_request {
   bool with_keys = false;                ///< the keys of personal data as well; records only
   std::optional<std::int64_t> since_ms;  ///< at or after
   std::optional<std::int64_t> until_ms;  ///< before
-  std::string stream;                    ///< only what touched this entity, as in seat/shw_x/A-12; empty: any
+  std::optional<v1::EntityRef> stream;   ///< only what touched this entity
   std::string type;                      ///< only events of this type, as in reservation.placed; empty: any
 
   bool past_damage = false;              ///< a partition that can't be read on is left there, and the next one follows
 
-  [[nodiscard]] bool is_filtered() const { return since_ms || until_ms || !stream.empty() || !type.empty(); }
+  [[nodiscard]] bool is_filtered() const { return since_ms || until_ms || stream || !type.empty(); }
 };
 
-/// What the words of a command line or a query ask for; an empty one says nothing. @error invalid_argument
+/// What the words of a command line or a query ask for; an empty one says nothing.
+/// @error invalid_argument  also a stream that no entity can be called (events/words.hpp), or a type that no event has
 struct export_words {
   std::string format, since, until, stream, type;
   bool events = false;

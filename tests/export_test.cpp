@@ -83,6 +83,7 @@ TEST_CASE("what was exported and imported is the same log, and a node goes on wi
   CHECK(json::parse(imported.text).at("keys").to_number<int>() == 1);
   CHECK(stored_in(data, true) == stored_in(n.directory(), true));
   CHECK(stored_in(data, true).size() > 500);
+  for (const auto& place : {data, data + "/db"}) CHECK(fs::status(place).permissions() == fs::perms::owner_all);
   CHECK(run("verify --data " + data).code == 0);
   CHECK(run("import " + file + " --data " + data).code == 2);  // it has a log now
 
@@ -119,6 +120,8 @@ TEST_CASE("a node that serves exports the same as one that is stopped") {
   const auto table = run("export --format csv" + server);
   CHECK(client{n}.get("/admin/export", n.token("usr_1")).status == 403);
   CHECK(client{n}.get("/admin/export?since=tomorrow", n.director).status == 400);
+  CHECK(client{n}.get("/admin/export?stream=nonsense", n.director).status == 400);
+  CHECK(client{n}.get("/admin/export?type=reservation.place", n.director).status == 400);
   CHECK(client{n}.get("/admin/export?withKeys=true", n.director).status == 400);
   CHECK(run("export --with-keys" + server).code == 2);
   n.stop();
@@ -149,6 +152,14 @@ TEST_CASE("a filtered export holds what was asked for, says so, and can't be imp
   CHECK(count(" --stream show/" + n.show) == 1);
   CHECK(count(" --type reservation.placed --since 2027-01-15T08:01:30Z --until 2027-01-15T08:03:30Z") == 2);
   CHECK(count(" --stream show/shw_nowhere") == 0);
+  const auto first = json::parse(lines_of(run("export --events --type reservation.placed --data " + n.directory()).text).at(1)).as_object();
+  const std::string reservation{first.at("stream").as_string()};
+  CHECK(reservation.starts_with("reservation/rsv_"));  // which the other verbs take as well
+  CHECK(count(" --stream " + reservation) == 1);
+  CHECK(count(" --events --stream reservation/" + n.show + reservation.substr(reservation.find('/'))) == 1);
+  CHECK(count(" --stream user/ann@example.org") == 1);
+  for (const auto* wrong : {" --stream nonsense", " --stream reservation/rsv_x", " --type reservation.place", " --type nonsense"})
+    CHECK(run("export --data " + n.directory() + wrong).code == 2);
   const auto refused = run("import " + file + " --data " + elsewhere.path + "/data");
   CHECK(refused.code == 2);
   CHECK(refused.text.find("part of a log") != std::string::npos);

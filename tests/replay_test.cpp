@@ -5,6 +5,7 @@
 #include <set>
 
 #include "actors/replay.hpp"
+#include "http/log_reports.hpp"
 #include "projections/auditor.hpp"
 #include "projections/replay.hpp"
 #include "projections/runner.hpp"
@@ -319,6 +320,10 @@ TEST_CASE("a node, its stopped data and a copy of it have the same hashes, and t
 
 TEST_CASE("stats counts what the log holds, and says where it is largest") {
   made_log log{5'000};
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> steps;
+  http::stats_report(*log.db, [&](std::uint64_t done, std::uint64_t total) { return steps.emplace_back(done, total), true; }).value();
+  CHECK(steps.front().first == 0);
+  CHECK((steps.back().first == steps.back().second && steps.back() == std::pair{steps.back().first, steps.front().second}));
   log.db.reset();
   const auto asked = run_program({"stats", "--data", log.data, "--json"});
   REQUIRE(asked.code == 0);
@@ -329,6 +334,11 @@ TEST_CASE("stats counts what the log holds, and says where it is largest") {
   CHECK(stats.at("events").as_int64() >= 5'000);
   CHECK(stats.at("largestStreams").as_array().size() == 10);
   CHECK(stats.at("largestPartitions").as_array().size() == 10);
+  for (const auto& stream : stats.at("largestStreams").as_array()) {
+    const std::string name{stream.at("stream").as_string()};
+    INFO(name);
+    CHECK(run_program({"history", name, "--data", log.data, "--limit", "1"}).code == 0);
+  }
   const auto table = run_program({"stats", "--data", log.data});
   CHECK(table.code == 0);
   CHECK_THAT(table.out, Catch::Contains("wallet.charged") && Catch::Contains("largest streams"));
