@@ -87,6 +87,7 @@ result<bool> print_events(const past& from, const v1::EntityRef& ref, const past
     if (!page) return page.error();
     const auto answer = object_in(*page);
     const auto& items = answer.at("items").as_array();
+    if (answer.at("version") == 0) std::cerr << "nothing happened to it yet\n";
     for (const auto& item : items) {
       if (flags.json) std::cout << item << '\n';
       else lines.print(item.as_object());
@@ -134,7 +135,7 @@ int print_state(const past_flags& flags) {
     return succeeded;
   }
   const auto answer = object_in(*told);
-  std::cout << text_of(answer, "stream") << " at version " << answer.at("version") << ", since " << text_of(answer, "at") << " (record "
+  std::cout << text_of(answer, "stream") << " at version " << answer.at("version") << (answer.at("version") == 0 ? ", to which nothing had happened yet" : "") << ", since " << text_of(answer, "at") << " (record "
             << text_of(answer, "position") << ")\n";
   print_leaves("", answer.at("state"));
   return succeeded;

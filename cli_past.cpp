@@ -41,17 +41,10 @@ class query {
   std::string text_;
 };
 
-result<store::moment> moment_in(const std::string& text, const v1::EntityRef& ref) {
-  if (text.empty()) return store::moment{};
-  if (const auto when = store::moment_from(text, partition_of(ref.group()))) return *when;
-  return failure{errc::invalid_argument, text + ": a time like 2026-05-31T10:00:03.250Z, or a position in partition " +
-                                             std::to_string(partition_of(ref.group())) + ", where " + name_of(ref) + " lives"};
-}
-
 result<std::uint64_t> index_in(const store::database& db, const std::string& text, const v1::EntityRef& ref) {
-  const auto when = moment_in(text, ref);
-  if (!when) return when.error();
   const auto partition = partition_of(ref.group());
+  const auto when = text.empty() ? result<store::moment>{store::moment{}} : store::moment_in(db, partition, text, system_wall_clock{}.now());
+  if (!when) return when.error();
   auto upto = store::index_at(db, partition, *when);
   if (!upto || *upto != db.durable_end(partition)) return upto;
   // Now means all of it: where the end can't be read, what is known is how it was before.
@@ -62,8 +55,13 @@ result<std::uint64_t> index_in(const store::database& db, const std::string& tex
 result<actors::testified> witness(const store::database& db, const v1::EntityRef& ref) {
   const auto head = store::stored_head(db, ref);
   if (!head) return head.error();
-  if (head->version == 0) return failure{errc::io_failure, "There never was such an entity."};
-  return actors::testified{db, ref, *head};
+  const auto show = store::stored_head(db, show_ref(ref.group()));
+  if (!show) return show.error();
+  actors::testified of{db, ref, *head, *show};
+  const auto was = actors::ever_was(of);
+  if (!was) return was.error();
+  if (!*was) return failure{errc::io_failure, "There never was such an entity."};
+  return of;
 }
 
 std::string target_of(const std::string& what, const v1::EntityRef& ref) { return "/audit/" + what + '/' + escaped(name_of(ref)); }

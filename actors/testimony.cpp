@@ -3,9 +3,11 @@
 #include <boost/json.hpp>
 
 #include <charconv>
+#include <limits>
 #include <set>
 
 #include "events/json.hpp"
+#include "events/layout.hpp"
 #include "events/secrets.hpp"
 #include "events/sha256.hpp"
 #include "events/words.hpp"
@@ -105,12 +107,35 @@ std::string text_of_state(const entity& state) {
   return out;
 }
 
+/// What a seat or a stock of this hall is before anything happens to it. @return false where the hall has no such thing
+bool begin_in(const v1::ShowPlan& plan, const v1::EntityRef& ref, entity& state) {
+  const layout hall{plan};
+  if (ref.kind() == v1::SEAT) return hall.find(ref.name()).has_value();
+  const auto section = hall.find_section(ref.name());
+  if (!section) return false;
+  v1::Snapshot begin;
+  begin.mutable_stock()->set_capacity(hall.sections_without_seats()[*section].capacity);
+  state.restore(begin);
+  return true;
+}
+
+/// As state_as_of, but a seat and a stock are there from the opening of their show on, at version 0. Whatever was not there has index 0.
+result<past_state> state_then(const testified& of, std::uint64_t upto_index) {
+  auto past = state_as_of(of.db, of.head, of.ref, upto_index);
+  if (!past || past->version != 0 || (of.ref.kind() != v1::SEAT && of.ref.kind() != v1::STOCK)) return past;
+  const auto read = events_of(of.db, of.show, show_ref(of.ref.group()), {}, 1, upto_index, [&](const v1::Record& record, const v1::StreamEvent& event) {
+    if (begin_in(event.show().opened().plan(), of.ref, *past->state)) past->index = record.index();
+  });
+  if (!read) return read.error();
+  return past;
+}
+
 /// The state as a value that can be compared; null where the entity was not there.
 result<json::value> value_at(const testified& of, std::uint64_t index) {
-  const auto past = state_as_of(of.db, of.head, of.ref, index);
+  const auto past = state_then(of, index);
   if (!past) return past.error();
   json::value out;
-  if (past->version == 0) return out;
+  if (past->index == 0) return out;
   if (auto fault = parse_json(text_of_state(*past->state), out)) return failure{errc::corrupted, fault->detail()};
   return out;
 }
@@ -176,6 +201,13 @@ void write_changes(json_writer& out, const comparison& compared) {
 
 }  // namespace
 
+result<bool> ever_was(const testified& of) {
+  if (of.head.version != 0) return true;
+  const auto now = state_then(of, std::numeric_limits<std::uint64_t>::max());
+  if (!now) return now.error();
+  return now->index != 0;
+}
+
 std::string cursor_from(const stream_place& place) { return std::to_string(place.version) + '.' + std::to_string(place.after); }
 
 std::optional<stream_place> place_from_cursor(std::string_view text) {
@@ -202,9 +234,9 @@ result<std::string> stream_json(const testified& of, const stream_question& aske
 }
 
 result<std::optional<std::string>> state_json(const testified& of, std::string_view as_of, std::uint64_t upto_index) {
-  const auto past = state_as_of(of.db, of.head, of.ref, upto_index);
+  const auto past = state_then(of, upto_index);
   if (!past) return past.error();
-  if (past->version == 0) return std::optional<std::string>{};
+  if (past->index == 0) return std::optional<std::string>{};
   const log_position at{partition_of(of.ref.group()), past->index};
   const auto record = of.db.read(at);
   if (!record) return record.error();

@@ -163,12 +163,12 @@ asio::awaitable<void> up_to_date(engine& e, const request_context& ctx, v1::Enti
   if (!reached) throw refuse(v1::BUSY, "The read models are late.");
 }
 
-store::moment moment_of(const request_context& ctx, std::string_view parameter, std::string_view group) {
+store::moment moment_of(const engine& e, const request_context& ctx, std::string_view parameter, std::string_view group) {
   const auto text = ctx.query_param(parameter);
   if (!text) return {};
-  if (const auto when = store::moment_from(*text, partition_of(group))) return *when;
-  throw refuse_field(v1::INVALID_REQUEST, std::string{parameter},
-                     "It has to be a time like 2026-05-31T10:00:03.250Z, or a Log-Position or an index of this partition.");
+  auto when = store::moment_in(e.log, partition_of(group), *text, e.clock.now());
+  if (!when && when.error().code == errc::invalid_argument) throw refuse_field(v1::INVALID_REQUEST, std::string{parameter}, when.error().detail + '.');
+  return value_of(std::move(when));
 }
 
 response answered(unsigned status, const actors::answer& a, std::string body) {

@@ -111,8 +111,9 @@ T value_of(result<T> r) {
 
 std::chrono::milliseconds wait_of(const engine&, const request_context&);
 
-/// A parameter as a moment (store/moment.hpp) of a group's partition, now where it isn't there. Throws refusal (INVALID_REQUEST).
-store::moment moment_of(const request_context&, std::string_view parameter, std::string_view group);
+/// A parameter as a moment (store/moment.hpp) of a group's partition, now where it isn't there.
+/// Throws refusal (INVALID_REQUEST), also of a moment that is yet to come.
+store::moment moment_of(const engine&, const request_context&, std::string_view parameter, std::string_view group);
 
 /// A ticket of the queue, and the device that its token is for.
 struct held_ticket {

@@ -25,13 +25,22 @@ v1::EntityRef entity_of(const request_context& ctx) {
   throw refuse(v1::INVALID_REQUEST, "That is no name of this kind: as in seat/shw_…/A-12, allowance/shw_…/usr_…, reservation/rsv_….");
 }
 
-/// With everything that is recorded of it by now on disk. Throws refusal (NOT_FOUND).
+asio::awaitable<result<bool>> look_for(actors::testified of) { co_return actors::ever_was(of); }
+
+/// With everything that is recorded of it, and of its show, by now on disk. Throws refusal (NOT_FOUND).
 asio::awaitable<actors::testified> witness(engine& e, const request_context& ctx) {
-  auto ref = entity_of(ctx);
-  const auto head = e.index.head(ref);
-  if (head.version == 0) throw refuse(v1::NOT_FOUND, "There never was such an entity.");
+  const auto ref = entity_of(ctx);
+  const auto show = show_ref(ref.group());
+  const actors::testified of{e.log, ref, e.index.head(ref), e.index.head(show)};
   co_await up_to_date(e, ctx, ref);
-  co_return actors::testified{e.log, std::move(ref), head};
+  co_await up_to_date(e, ctx, show);
+  if (of.head.version == 0) {
+    auto work = look_for(of);
+    auto looked = co_await beside(e, std::move(work));
+    const bool was = value_of(std::move(looked));
+    if (!was) throw refuse(v1::NOT_FOUND, "There never was such an entity.");
+  }
+  co_return of;
 }
 
 std::optional<std::uint64_t> whole_number(const request_context& ctx, std::string_view name, std::uint64_t least) {
@@ -65,7 +74,7 @@ asio::awaitable<result<std::string>> read_stream(actors::testified of, actors::s
 }
 
 reply show_stream(engine& e, request_context& ctx) {
-  const auto until = moment_of(ctx, "asOf", entity_of(ctx).group());
+  const auto until = moment_of(e, ctx, "asOf", entity_of(ctx).group());
   const actors::stream_question asked{place_asked_for(ctx), limit_of(ctx), 0};
   auto of = co_await witness(e, ctx);
   auto work = read_stream(std::move(of), asked, until);
@@ -80,7 +89,7 @@ asio::awaitable<result<std::optional<std::string>>> read_state(actors::testified
 }
 
 reply show_state(engine& e, request_context& ctx) {
-  const auto until = moment_of(ctx, "asOf", entity_of(ctx).group());
+  const auto until = moment_of(e, ctx, "asOf", entity_of(ctx).group());
   std::string as_of{ctx.query_param("asOf").value_or("")};
   auto of = co_await witness(e, ctx);
   auto work = read_state(std::move(of), std::move(as_of), until);
@@ -109,8 +118,8 @@ asio::awaitable<result<std::string>> read_diff(actors::testified of, period aske
 reply show_diff(engine& e, request_context& ctx) {
   const auto group = entity_of(ctx).group();
   if (!ctx.query_param("from")) throw refuse_field(v1::INVALID_REQUEST, "from", "Say since when.");
-  period asked{std::string{*ctx.query_param("from")}, moment_of(ctx, "from", group), std::string{ctx.query_param("to").value_or("now")},
-               moment_of(ctx, "to", group)};
+  period asked{std::string{*ctx.query_param("from")}, moment_of(e, ctx, "from", group), std::string{ctx.query_param("to").value_or("now")},
+               moment_of(e, ctx, "to", group)};
   auto of = co_await witness(e, ctx);
   auto work = read_diff(std::move(of), std::move(asked));
   auto read = co_await beside(e, std::move(work));

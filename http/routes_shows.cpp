@@ -190,7 +190,7 @@ asio::awaitable<projections::seats_then> seats_then(engine& e, const request_con
 
 reply show_seats_then(engine& e, request_context& ctx, std::string_view format) {
   const std::string show_id{ctx.path_param("id")};
-  const auto until = moment_of(ctx, "asOf", show_id);
+  const auto until = moment_of(e, ctx, "asOf", show_id);
   const auto then = co_await seats_then(e, ctx, show_id, until);
   co_return json_response(200, format == "bitset" ? bitset_body(*then.seats) : list_body(ctx, *then.seats, *then.plan));
 }

@@ -34,6 +34,23 @@ std::optional<moment> moment_from(std::string_view text, std::uint32_t partition
   return moment{.index = place->index};
 }
 
+result<moment> moment_in(const database& db, std::uint32_t partition, std::string_view text, time_point now) {
+  const auto wrong = [&](const std::string& why) {
+    const auto p = std::to_string(partition);
+    return failure{errc::invalid_argument, std::string{text} + why + "; what is taken is a time like 2026-05-31T10:00:03.250Z, or in partition " + p +
+                                               ", which this is about, a place like " + p + "/17, a Log-Position or the index of a record"};
+  };
+  const auto when = moment_from(text, partition);
+  if (!when) return wrong(place_from(text) || position_from_token(text) ? " lies in another partition" : " is no moment");
+  const auto end = db.durable_end(partition);
+  if (when->index != moment{}.index && when->index > end) return wrong(" is beyond the end of the log, which is " + place_of({partition, end}));
+  if (when->at_ms == moment{}.at_ms || when->at_ms <= to_ms(now)) return *when;
+  const auto known = end == 0 ? result<bool>{true} : is_later(db, {partition, end}, when->at_ms - 1);
+  if (!known) return known.error();
+  if (end == 0 || !*known) return wrong(" is yet to come");
+  return *when;
+}
+
 result<std::uint64_t> index_at(const database& db, std::uint32_t partition, const moment& when) {
   const auto end = std::min(db.durable_end(partition), when.index);
   if (end == 0 || when.at_ms == std::numeric_limits<std::int64_t>::max()) return end;

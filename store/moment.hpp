@@ -19,6 +19,14 @@ struct moment {
 /// @return nullopt where it is none, or of another partition, whose order with this one nobody knows
 std::optional<moment> moment_from(std::string_view text, std::uint32_t partition);
 
+/// The same for somebody who asks for the past, which has to have been.
+///
+/// @param now  nothing later is taken, but where the partition's last record is
+/// @error invalid_argument  it is none, or beyond now or the partition's end; `detail` says so, and what would be taken
+/// @error io_failure, corrupted
+/// Cost: at most one point look-up.
+result<moment> moment_in(const database&, std::uint32_t partition, std::string_view text, time_point now);
+
 /// The greatest time of a partition's records up to this one. Clocks may be set back; this never falls along a partition.
 inline std::int64_t latest_of(const v1::Record& record) { return std::max(record.at_ms(), record.latest_ms()); }
 

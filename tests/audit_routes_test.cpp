@@ -147,6 +147,42 @@ TEST_CASE("the state of a reservation at any moment, and what changed since") {
   CHECK(types_in(whole, "events") == std::vector<std::string>{"reservation.placed"});
 }
 
+TEST_CASE("a seat that nobody ever wanted is free from the opening of its show on") {
+  box_office office;
+  const auto before = to_rfc3339(office.clock.now());
+  office.clock.advance(1min);
+  const auto opened = to_rfc3339(office.clock.now());
+  const auto show = office.open();
+  office.clock.advance(1min);
+  const auto state = office.look("state/seat/" + show + "/A-4").json();
+  CHECK(state.at("version").to_number<int>() == 0);
+  CHECK(state.at("state").at("phase").as_string() == "AVAILABLE");
+  CHECK(state.at("at").as_string() == opened);
+  CHECK(state.at("position").as_string() == std::to_string(partition_of(show)) + "/1");
+  const auto stream = office.look("streams/seat/" + show + "/A-4").json();
+  CHECK(stream.at("items").as_array().empty());
+  CHECK(stream.at("version").to_number<int>() == 0);
+  const auto early = office.look("state/seat/" + show + "/A-4?asOf=" + before);
+  CHECK(early.status == 404);
+  CHECK(early.text("detail").find("not there yet") != std::string::npos);
+  REQUIRE(office.reserve("usr_ann", show, "A-4").status == 201);
+  CHECK(office.look("state/seat/" + show + "/A-4").json().at("version").to_number<int>() == 1);
+  CHECK(office.look("state/seat/" + show + "/A-4?asOf=" + opened).json().at("version").to_number<int>() == 0);
+  const auto diff = office.look("diff/seat/" + show + "/A-4?from=" + opened).json();
+  CHECK(diff.at("changes").at(0).at("before").as_string() == "AVAILABLE");
+  CHECK(types_in(diff, "events") == std::vector<std::string>{"seat.held"});
+}
+
+TEST_CASE("a section that nobody ever wanted has all its places") {
+  box_office office;
+  const auto opened = client{office}.post("/shows", R"({"title":"Evening","venue":"Hall","currency":"EUR","tiers":[{"name":"all","price":1000}],
+      "sections":[{"name":"floor","kind":"generalAdmission","tier":"all","stock":70}]})", office.director);
+  REQUIRE(opened.status == 201);
+  const auto state = office.look("state/stock/" + opened.text("showId") + "/floor").json();
+  CHECK(state.at("version").to_number<int>() == 0);
+  CHECK(json::serialize(state.at("state").at("capacity")) == "70");
+}
+
 TEST_CASE("what is no entity is refused, what never was is not found, and nobody else may look") {
   box_office office;
   const auto show = office.open();
@@ -155,7 +191,12 @@ TEST_CASE("what is no entity is refused, what never was is not found, and nobody
     CHECK(office.look(what + "/provider/sandbox").status == 400);
     CHECK(office.look(what + "/seat/" + show).status == 400);
     CHECK(office.look(what + "/reservation/rsv_nonsense").status == 400);
-    CHECK(office.look(what + "/seat/" + show + "/A-4").status == 404);
+    CHECK(office.look(what + "/seat/" + show + "/A-5").status == 404);
+    CHECK(office.look(what + "/seat/shw_aaaaaaaaaaaaaaaa/A-1").status == 404);
+    CHECK(office.look(what + "/stock/" + show + "/stalls").status == 404);
+    CHECK(office.look(what + "/allowance/" + show + "/usr_ann").status == 404);
+    for (const auto& yet_to_come : {std::string{"99"}, std::string{"1795324105"}, std::to_string(partition_of(show)) + "/99", to_rfc3339(office.clock.now() + 1min)})
+      CHECK(office.look(what + "/show/" + show + "?asOf=" + yet_to_come).status == 400);
     CHECK(office.look(what + "/show/" + show + "?asOf=yesterday").status == 400);
     CHECK(client{office}.get("/audit/" + what + "/show/" + show, office.token("usr_ann")).status == 403);
   }
@@ -267,11 +308,17 @@ TEST_CASE("the past reads the same from a running node and from its directory") 
       "state --as-of 2020-01-01T00:00:00Z wallet/ann@example.org",
       "diff reservation/" + id + " --from 2020-01-01T00:00:00Z",
       "diff --json wallet/ann@example.org --from 2020-01-01T00:00:00Z",
-      "history seat/" + show + "/A-4",
+      "history seat/" + show + "/A-9",
       "history nonsense",
+      "history seat/" + show + "/A-4",
+      "state seat/" + show + "/A-4",
+      "state reservation/" + show + "/" + id,
+      "state --as-of 1795324105 seat/" + show + "/A-1",
+      "history --as-of 2999-01-01T00:00:00Z seat/" + show + "/A-1",
   };
   std::vector<printed> live;
   for (const auto& q : questions) live.push_back(run(q + " --data " + data));
+  CHECK(run("stats --data " + data).text.find("  reservation/" + id + ": ") != std::string::npos);
   node.kill();
   for (std::size_t i = 0; i != questions.size(); ++i) {
     const auto offline = run(questions[i] + " --data " + data);
@@ -287,6 +334,11 @@ TEST_CASE("the past reads the same from a running node and from its directory") 
   CHECK(live[11].code == 0);
   CHECK(live[12].code == 1);
   CHECK(live[13].code == 2);
+  CHECK(live[14].text == "nothing happened to it yet\n");
+  CHECK(live[15].text.find("version 0, to which nothing had happened yet") != std::string::npos);
+  CHECK(live[15].text.find("phase  AVAILABLE") != std::string::npos);
+  CHECK(live[16].text.starts_with("reservation/" + id + " at version"));
+  for (const auto i : {17U, 18U}) CHECK(live[i].code == 2);
   CHECK(run("log --follow --data " + data).code == 2);
   CHECK(run("log --type reservation.plaice --data " + data).code == 2);
   CHECK(run("history --data " + directory.path + "/nowhere seat/x/y").code == 2);

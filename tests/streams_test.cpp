@@ -150,6 +150,8 @@ TEST_CASE("the seats of any earlier moment are what they were") {
   CHECK(list.json().at("items").as_array().at(0).as_object().at("status").as_string() == "AVAILABLE");
   CHECK(client{office}.get(path + "&asOf=" + to_rfc3339(start - 1h)).status == 404);
   CHECK(client{office}.get(path + "&asOf=yesterday").status == 400);
+  CHECK(client{office}.get(path + "&asOf=99").status == 400);
+  CHECK(client{office}.get(path + "&asOf=" + to_rfc3339(start + 1h)).status == 400);
 }
 
 TEST_CASE("a show that sells is not taken for the one that was seen before") {

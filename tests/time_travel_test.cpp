@@ -330,6 +330,33 @@ TEST_CASE("a moment is a time, a position, a place or an index, of one partition
   CHECK(!moment(""));
 }
 
+TEST_CASE("nobody is told of what is yet to come") {
+  a_log log;
+  v1::Record record;
+  record.set_partition(17);
+  for (std::uint64_t i = 1; i != 4; ++i) {
+    record.set_index(i);
+    record.set_at_ms(static_cast<std::int64_t>(i) * 1'000);
+    record.set_latest_ms(record.at_ms());
+    log.db->append_synced({{{17, i}, record.SerializeAsString()}}).value();
+  }
+  const auto asked = [&](std::string_view text, std::int64_t now_ms) { return store::moment_in(*log.db, 17, text, from_ms(now_ms)); };
+  for (const auto* text : {"0", "3", "17/3", "17.3", "1970-01-01T00:00:02Z", "1970-01-01T00:00:10Z"}) CHECK(asked(text, 10'000).has_value());
+  CHECK(asked("1970-01-01T00:00:03Z", 1'000).has_value());  // the clock was set back: there is such a record
+  CHECK(asked("17/2", 10'000)->index == 2);
+  for (const auto* text : {"4", "17/4", "17.4", "18/1", "1795324105", "nonsense", "", "1970-01-01T00:00:10.001Z"}) {
+    const auto refused = asked(text, 10'000);
+    INFO(text);
+    REQUIRE(refused.has_error());
+    CHECK(refused.error().code == errc::invalid_argument);
+    CHECK(refused.error().detail.find("a place like 17/17") != std::string::npos);
+  }
+  CHECK(asked("18/1", 10'000).error().detail.starts_with("18/1 lies in another partition"));
+  CHECK(asked("17/4", 10'000).error().detail.find("beyond the end of the log, which is 17/3") != std::string::npos);
+  CHECK_FALSE(store::moment_in(*log.db, 18, "1970-01-01T00:00:02Z", from_ms(1'000)).has_value());  // nothing is there
+  CHECK(store::moment_in(*log.db, 18, "1970-01-01T00:00:02Z", from_ms(2'000)).has_value());
+}
+
 TEST_CASE("the seats of a show at any moment are what all records up to it make of them") {
   a_log log;
   log_maker maker{*log.db, {.shows = 2, .rows = 10, .seats = 20, .places = 300, .users = 200, .pace = 20ms}};
