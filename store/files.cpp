@@ -332,7 +332,7 @@ class directory_check {
   void look_for_write_ahead() {
     const auto is_it = [this](const std::string& name) { return kind_of(name) == kind_of_file::write_ahead && number_of(name) >= newest_log_; };
     if (newest_log_ != 0 && std::ranges::none_of(names_, is_it))
-      blame("file", "*.log", "The write-ahead log is missing: number " + std::to_string(newest_log_) + " or a later one has to be there");
+      blame("file", "*.log", "is missing: the write-ahead log of number " + std::to_string(newest_log_) + ", or a later one, has to be there");
   }
 
   bool walk(const std::string& name, log_walk::on_record record) {
