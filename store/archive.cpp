@@ -9,7 +9,7 @@
 #include <filesystem>
 
 #include "events/sha256.hpp"
-#include "store/file_hash.hpp"
+#include "store/filesystem.hpp"
 
 namespace usher::store {
 namespace {

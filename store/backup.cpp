@@ -21,7 +21,7 @@
 #include "events/json.hpp"
 #include "events/sha256.hpp"
 #include "store/audit.hpp"
-#include "store/file_hash.hpp"
+#include "store/filesystem.hpp"
 #include "store/hash.hpp"
 
 namespace usher::store {

@@ -2,7 +2,7 @@
 
 #include <filesystem>
 
-#include "store/file_hash.hpp"
+#include "store/filesystem.hpp"
 
 namespace usher::store {
 

@@ -14,7 +14,7 @@
 #include "events/secrets.hpp"
 #include "events/sha256.hpp"
 #include "events/words.hpp"
-#include "store/file_hash.hpp"
+#include "store/filesystem.hpp"
 #include "store/hash.hpp"
 #include "store/stream.hpp"
 

@@ -16,7 +16,7 @@
 #include <utility>
 
 #include "store/bug.hpp"
-#include "store/file_hash.hpp"
+#include "store/filesystem.hpp"
 
 namespace usher::store {
 namespace {

@@ -1,5 +1,5 @@
 #pragma once
-// Whole files: what is in them, as one hash, and that it is on the disk. And the directories that hold them.
+// What is done to whole files and directories: hashing what is in them, making it durable, keeping others out.
 
 #include <functional>
 #include <string>

@@ -1,4 +1,4 @@
-#include "store/file_hash.hpp"
+#include "store/filesystem.hpp"
 
 #include <fcntl.h>
 #include <sodium.h>
