@@ -7,8 +7,6 @@
 #include <spdlog/spdlog.h>
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_future.hpp>
 #include <caf/actor_system.hpp>
@@ -34,6 +32,7 @@
 #include "http/engine.hpp"
 #include "http/erasure.hpp"
 #include "http/feeds.hpp"
+#include "http/io_pool.hpp"
 #include "http/metrics.hpp"
 #include "http/rebuilds.hpp"
 #include "http/sandbox_provider.hpp"
@@ -42,6 +41,7 @@
 #include "node_auditor.hpp"
 #include "node_notary.hpp"
 #include "node_projector.hpp"
+#include "node_scheduler.hpp"
 #include "store/backup.hpp"
 #include "store/bug.hpp"
 #include "store/files.hpp"
@@ -67,7 +67,7 @@ std::size_t threads_of(std::uint32_t setting) {
 class system_config : public caf::actor_system_config {
  public:
   explicit system_config(const v1::Configuration& config) {
-    set("scheduler.policy", config.scheduler() == v1::Configuration::STEALING ? caf::atom("stealing") : caf::atom("sharing"));
+    schedule_where_woken(*this);
     set("scheduler.max-threads", threads_of(config.actor_threads()));
   }
 };
@@ -147,9 +147,7 @@ struct node::impl {
   std::unique_ptr<notary_thread> vouching;
 
   // The bridge and the I/O outlive the actors, which may still answer.
-  std::unique_ptr<boost::asio::io_context> io;
-  using work_guard = boost::asio::executor_work_guard<boost::asio::io_context::executor_type>;
-  std::optional<work_guard> io_work;
+  std::unique_ptr<http::io_pool> io;
   std::unique_ptr<http::bridge> bridge;
 
   system_config system_settings;
@@ -172,6 +170,7 @@ struct node::impl {
   std::unique_ptr<http::feeds> feeds;
   std::unique_ptr<http::server> server;
   std::uint16_t port = 0;
+  bool serving = false;
 
   std::mutex housekeeping_mutex;
   std::condition_variable housekeeping_ends;
@@ -179,10 +178,6 @@ struct node::impl {
   std::uint64_t views_seen_at = 0;   // by the housekeeper
   unsigned views_stood_seconds = 0;
   std::thread housekeeper;
-  std::vector<std::thread> io_threads;
-  std::mutex io_mutex;
-  std::condition_variable io_ended;
-  std::size_t io_running = 0;
 
   void fail(const failure&);
   result<void> open();
@@ -197,7 +192,6 @@ struct node::impl {
   std::uint64_t durable() const;
   result<void> listen();
   void tell_sandbox_where();
-  void run_io();
   void keep_house();
   void look_after_views();
 
@@ -306,9 +300,8 @@ void node::impl::start_actors() {
 }
 
 void node::impl::make_http() {
-  io = std::make_unique<boost::asio::io_context>(static_cast<int>(threads_of(config.io_threads())));
-  io_work.emplace(io->get_executor());
-  bridge = std::make_unique<http::bridge>(*io, *router);
+  io = std::make_unique<http::io_pool>(threads_of(config.io_threads()));
+  bridge = std::make_unique<http::bridge>(io->first(), *router);
   presence = std::make_unique<cluster::presence>(runner.views().queues, clock, [this](const actors::request_ptr& r) { router->send(r); });
   work = std::make_unique<http::operations>(clock);
   secrets = std::make_unique<http::passwords>(http::password_settings{});
@@ -318,7 +311,7 @@ void node::impl::make_http() {
   if (auto resumed = http::resume_purge(*engine); !resumed) fail(resumed.error());
   metrics = std::make_unique<http::metrics>(*routes);
   watch();
-  feeds = std::make_unique<http::feeds>(*engine, *io);
+  feeds = std::make_unique<http::feeds>(*engine, io->first());
   engine->feeds = feeds.get();
   engine->vouch = [this](log_position at) { return vouching->vouch(at); };
   engine->notary_fault = [this] { return vouching->fault(); };
@@ -439,8 +432,8 @@ result<void> node::impl::listen() {
   housekeeper = std::thread{[this] { keep_house(); }};
   auditing->start();
   vouching->start();
-  io_running = threads_of(config.io_threads());
-  for (std::size_t i = 0; i < threads_of(config.io_threads()); ++i) io_threads.emplace_back([this] { run_io(); });
+  io->start([this](auto& mine) { run_with_actors(mine, *system); });
+  serving = true;
   return {};
 }
 
@@ -454,13 +447,6 @@ void node::impl::tell_sandbox_where() {
     address = address.is_v6() ? boost::asio::ip::address{address_v6::loopback()} : boost::asio::ip::address{address_v4::loopback()};
   }
   static_cast<http::sandbox_provider&>(*found->second).call_back({address, port});
-}
-
-void node::impl::run_io() {
-  io->run();
-  const std::lock_guard lock{io_mutex};
-  --io_running;
-  io_ended.notify_one();
 }
 
 void node::impl::keep_house() {
@@ -496,20 +482,14 @@ void node::impl::stop_http() {
   if (!engine) return;
   engine->stopping = true;
   work->stop();
-  if (!io_threads.empty()) {
+  if (serving) {
     const std::chrono::milliseconds deadline{config.stop_timeout_ms()};
     feeds->stop();
-    boost::asio::co_spawn(*io, server->stop(deadline), boost::asio::use_future).wait();
-    boost::asio::post(*io, boost::asio::use_future([this] { bridge->stop(); })).wait();
+    boost::asio::co_spawn(io->first(), server->stop(deadline), boost::asio::use_future).wait();
+    boost::asio::post(io->first(), boost::asio::use_future([this] { bridge->stop(); })).wait();
   }
-  io_work.reset();
-  {
-    // What still runs uses what ends next. A handler that never answers must not keep the node from ending, though.
-    std::unique_lock lock{io_mutex};
-    if (!io_ended.wait_for(lock, quiet_within, [this] { return io_running == 0; })) spdlog::error("event=handlers_still_running");
-  }
-  io->stop();
-  for (auto& thread : io_threads) thread.join();
+  // What still runs uses what ends next. A handler that never answers must not keep the node from ending, though.
+  if (!io->finish(serving ? quiet_within : std::chrono::seconds{0})) spdlog::error("event=handlers_still_running");
 }
 
 void node::impl::stop_housekeeping() {

@@ -1,43 +1,95 @@
+// What waits for an answer belongs to the io_context of whoever asked; each of these has a lane with a lock of its own.
+
 #include "http/bridge.hpp"
 
+#include <boost/asio/any_completion_handler.hpp>
+#include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
-#include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/intrusive/list.hpp>
 
+#include <algorithm>
 #include <atomic>
+#include <map>
+#include <mutex>
+#include <utility>
 
 namespace usher::http {
 
 namespace asio = boost::asio;
+namespace intrusive = boost::intrusive;
 using actors::answer;
 using clock = std::chrono::steady_clock;
 
 namespace {
+
 constexpr std::chrono::milliseconds sweep_every{50};
+
+/// Of the coroutine that is to be resumed.
+template <class Handler>
+asio::io_context& context_of(const Handler& handler) {
+  return static_cast<asio::io_context&>(asio::query(asio::get_associated_executor(handler), asio::execution::context));
 }
 
-struct bridge::pending {
+}  // namespace
+
+/// Kept alive by its request, which it keeps alive, or by the read models; until it is done.
+struct bridge::pending : std::enable_shared_from_this<pending>, intrusive::list_base_hook<intrusive::link_mode<intrusive::normal_link>> {
   /// Boost 1.81 can construct its handler from another but not assign one: that never returns.
   template <class Handler>
-  explicit pending(Handler&& handler) : resume(std::forward<Handler>(handler)) {}
+  pending(lane& l, Handler&& handler) : of(l), resume(std::forward<Handler>(handler)) {}
 
+  lane& of;
   asio::any_completion_handler<void(answer)> resume;
   actors::request_ptr request;  ///< null: waits for a read model
-  clock::duration wait{};
+  std::chrono::milliseconds wait{};
+  clock::time_point deadline;
   bool decided = false;         ///< the first deadline found it under way
   bool done = false;
-  by_deadline::iterator place;
   answer result;
 };
 
-bridge::bridge(asio::io_context& io, cluster::router& router) : io_(io), router_(router), sweeper_(io) { arm_sweep(); }
+/// What waits for the coroutines of one io_context.
+struct bridge::lane {
+  explicit lane(asio::io_context& context) : io(context) {}
+
+  void await(pending&, std::chrono::milliseconds wait);
+  void answered(const pending_ptr&, answer);
+  void drain();
+  void sweep(clock::time_point now);
+  void answer_all(v1::Code, const char* detail);
+
+  asio::io_context& io;
+  std::mutex mutex;  // of what follows
+  /// By how long they wait, which few differ in: so each list is in the order of its deadlines.
+  std::map<std::chrono::milliseconds, intrusive::list<pending>> waiting;
+  std::vector<pending_ptr> ready;
+  bool posted = false;
+
+ private:
+  std::optional<answer> late(pending&, clock::time_point now);
+};
+
+bridge::bridge(asio::io_context& timing, cluster::router& router) : router_(router), sweeper_(timing) { arm_sweep(); }
 bridge::~bridge() = default;
+
+bridge::lane& bridge::lane_of(asio::io_context& io) {
+  const auto mine = [&io](const auto& l) { return &l->io == &io; };
+  {
+    const std::shared_lock lock(mutex_);
+    if (const auto found = std::ranges::find_if(lanes_, mine); found != lanes_.end()) return **found;
+  }
+  const std::lock_guard lock(mutex_);
+  if (const auto found = std::ranges::find_if(lanes_, mine); found != lanes_.end()) return **found;
+  return *lanes_.emplace_back(std::make_unique<lane>(io));
+}
 
 asio::awaitable<answer> bridge::ask(actors::request_ptr r, std::chrono::milliseconds wait) {
   return asio::async_initiate<const asio::use_awaitable_t<>, void(answer)>(
       [this, r, wait](auto handler) {
-        begin(std::make_shared<pending>(std::move(handler)), r, wait);
+        auto& mine = lane_of(context_of(handler));
+        begin(std::make_shared<pending>(mine, std::move(handler)), r, wait);
       },
       asio::use_awaitable);
 }
@@ -48,17 +100,16 @@ asio::awaitable<std::vector<answer>> bridge::ask_all(std::vector<actors::request
         struct gathering {
           decltype(handler) resume;
           std::vector<answer> answers;
-          std::atomic<std::size_t> missing;
+          std::size_t missing;
         };
+        auto& mine = lane_of(context_of(handler));
         auto g = std::shared_ptr<gathering>(new gathering{std::move(handler), std::vector<answer>(all.size()), all.size()});
         for (std::size_t i = 0; i < all.size(); ++i) {
-          auto one = [this, g, i](answer a) {
+          auto one = [g, i](answer a) {  // on the lane's one thread
             g->answers[i] = std::move(a);
-            if (--g->missing > 0) return;
-            asio::dispatch(asio::get_associated_executor(g->resume, io_.get_executor()),
-                           [g] { std::move(g->resume)(std::move(g->answers)); });
+            if (--g->missing == 0) std::move(g->resume)(std::move(g->answers));
           };
-          begin(std::make_shared<pending>(std::move(one)), all[i], wait);
+          begin(std::make_shared<pending>(mine, std::move(one)), all[i], wait);
         }
       },
       asio::use_awaitable);
@@ -66,9 +117,8 @@ asio::awaitable<std::vector<answer>> bridge::ask_all(std::vector<actors::request
 
 void bridge::begin(const pending_ptr& p, const actors::request_ptr& r, std::chrono::milliseconds wait) {
   p->request = r;
-  p->wait = wait;
-  r->reply = [this, p](answer a) { answered(p, std::move(a)); };
-  await(p);
+  r->reply = [p](answer a) { p->of.answered(p, std::move(a)); };
+  p->of.await(*p, wait);
   router_.send(r);
 }
 
@@ -76,53 +126,53 @@ asio::awaitable<bool> bridge::reached(projections::runner& views, log_position a
   if (views.reached(at)) co_return true;
   std::optional<projections::runner::waiter_id> waiter;
   auto start = [this, &views, &waiter, at, wait](auto handler) {
-    auto p = std::make_shared<pending>(std::move(handler));
-    p->wait = wait;
-    await(p);
-    waiter = views.when_reached(at, [this, p] { answered(p, {}); });
-    if (!waiter) answered(p, actors::rejected(v1::BUSY, "Too many readers wait."));
+    auto& mine = lane_of(context_of(handler));
+    auto p = std::make_shared<pending>(mine, std::move(handler));
+    mine.await(*p, wait);
+    waiter = views.when_reached(at, [p] { p->of.answered(p, {}); });
+    if (!waiter) mine.answered(p, actors::rejected(v1::BUSY, "Too many readers wait."));
   };
   const auto a = co_await asio::async_initiate<const asio::use_awaitable_t<>, void(answer)>(start, asio::use_awaitable);
   if (a.rejection && waiter) views.forget(*waiter);
   co_return !a.rejection;
 }
 
-void bridge::await(pending_ptr p) {
-  std::scoped_lock lock(mutex_);
-  p->place = waiting_.emplace(clock::now() + p->wait, p);
+void bridge::lane::await(pending& p, std::chrono::milliseconds wait) {
+  const std::lock_guard lock(mutex);
+  p.wait = wait;
+  p.deadline = clock::now() + wait;
+  waiting[wait].push_back(p);
 }
 
 /// From any thread. The first answer counts.
-void bridge::answered(const pending_ptr& p, answer a) {
+void bridge::lane::answered(const pending_ptr& p, answer a) {
   bool post = false;
   {
-    std::scoped_lock lock(mutex_);
+    const std::lock_guard lock(mutex);
     if (p->done) return;
     p->done = true;
     p->request.reset();  // whose reply holds `p`; whoever calls that reply keeps the request alive meanwhile
-    waiting_.erase(p->place);
+    auto& list = waiting[p->wait];
+    list.erase(list.iterator_to(*p));
     p->result = std::move(a);
-    ready_.push_back(p);
-    post = !std::exchange(posted_, true);
+    ready.push_back(p);
+    post = !std::exchange(posted, true);
   }
-  if (post) asio::post(io_, [this] { drain(); });
+  if (post) asio::post(io, [this] { drain(); });
 }
 
-void bridge::drain() {
+void bridge::lane::drain() {
   std::vector<pending_ptr> batch;
   {
-    std::scoped_lock lock(mutex_);
-    batch.swap(ready_);
-    posted_ = false;
+    const std::lock_guard lock(mutex);
+    batch.swap(ready);
+    posted = false;
   }
-  for (auto& p : batch) {
-    auto executor = asio::get_associated_executor(p->resume, io_.get_executor());
-    asio::dispatch(executor, [p] { std::move(p->resume)(std::move(p->result)); });
-  }
+  for (auto& p : batch) std::move(p->resume)(std::move(p->result));
 }
 
 void bridge::arm_sweep() {
-  std::scoped_lock lock(mutex_);
+  const std::lock_guard lock(mutex_);
   if (stopped_) return;
   sweeper_.expires_after(sweep_every);
   sweeper_.async_wait([this](auto error) {
@@ -132,35 +182,58 @@ void bridge::arm_sweep() {
   });
 }
 
-/// Gives up what has waited too long.
 void bridge::sweep() {
-  std::vector<std::pair<pending_ptr, answer>> late;
+  const auto now = clock::now();
+  const std::shared_lock lock(mutex_);
+  for (auto& l : lanes_) l->sweep(now);
+}
+
+/// Gives up what has waited too long.
+void bridge::lane::sweep(clock::time_point now) {
+  std::vector<std::pair<pending_ptr, answer>> over;
   {
-    std::scoped_lock lock(mutex_);
-    const auto now = clock::now();
-    while (!waiting_.empty() && waiting_.begin()->first <= now) {
-      auto p = waiting_.begin()->second;
-      waiting_.erase(waiting_.begin());
-      const bool never_decided = !p->request || (!p->decided && p->request->give_up());
-      const bool over = never_decided || p->decided;
-      p->decided = true;
-      p->place = waiting_.emplace(over ? clock::time_point::max() : now + p->wait, p);
-      if (never_decided) late.emplace_back(p, actors::rejected(v1::BUSY, "Waited too long for its turn; it was not executed."));
-      else if (over) late.emplace_back(p, actors::rejected(v1::OUTCOME_UNKNOWN, "Decided, but not yet known to be on disk; repeat it with the same Idempotency-Key."));
+    const std::lock_guard lock(mutex);
+    for (auto& [wait, list] : waiting) {
+      while (!list.empty() && list.front().deadline <= now) {
+        auto& p = list.front();
+        list.pop_front();
+        auto told = late(p, now);
+        list.push_back(p);
+        if (told) over.emplace_back(p.shared_from_this(), std::move(*told));
+      }
     }
   }
-  for (auto& [p, a] : late) answered(p, std::move(a));
+  for (auto& [p, a] : over) answered(p, std::move(a));
+}
+
+/// @return what to tell; nothing: it gets as long again
+std::optional<answer> bridge::lane::late(pending& p, clock::time_point now) {
+  const bool never_decided = !p.request || (!p.decided && p.request->give_up());
+  const bool was_decided = std::exchange(p.decided, true);
+  p.deadline = never_decided || was_decided ? clock::time_point::max() : now + p.wait;
+  if (never_decided) return actors::rejected(v1::BUSY, "Waited too long for its turn; it was not executed.");
+  if (!was_decided) return std::nullopt;
+  return actors::rejected(v1::OUTCOME_UNKNOWN, "Decided, but not yet known to be on disk; repeat it with the same Idempotency-Key.");
+}
+
+void bridge::lane::answer_all(v1::Code code, const char* detail) {
+  std::vector<pending_ptr> left;
+  {
+    const std::lock_guard lock(mutex);
+    for (auto& [wait, list] : waiting)
+      for (auto& p : list) left.push_back(p.shared_from_this());
+  }
+  for (auto& p : left) answered(p, actors::rejected(code, detail));
 }
 
 void bridge::stop() {
-  std::vector<pending_ptr> left;
   {
-    std::scoped_lock lock(mutex_);
+    const std::lock_guard lock(mutex_);
     stopped_ = true;
-    for (auto& [at, p] : waiting_) left.push_back(p);
     sweeper_.cancel();
   }
-  for (auto& p : left) answered(p, actors::rejected(v1::SHUTTING_DOWN, "The node is shutting down."));
+  const std::shared_lock lock(mutex_);
+  for (auto& l : lanes_) l->answer_all(v1::SHUTTING_DOWN, "The node is shutting down.");
 }
 
 }  // namespace usher::http

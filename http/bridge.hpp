@@ -1,14 +1,13 @@
 #pragma once
 // From a coroutine on an I/O thread to the actors and back.
 
-#include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 
-#include <map>
+#include <chrono>
 #include <memory>
-#include <mutex>
+#include <shared_mutex>
 #include <vector>
 
 #include "cluster/router.hpp"
@@ -16,11 +15,13 @@
 
 namespace usher::http {
 
-/// Sends commands to the actors and resumes the coroutine that asked when the answer is there: answers are gathered
-/// and handed to the I/O threads with one post for all that come together. Thread-safe.
+/// Sends commands to the actors and resumes the coroutine that asked, on its own thread, when the answer is there: answers are
+/// gathered and handed to each I/O thread with one post for all that come together. Thread-safe. For coroutines of io_contexts that
+/// one thread runs each.
 class bridge {
  public:
-  bridge(boost::asio::io_context&, cluster::router&);
+  /// @param timing  looks for what has waited too long
+  bridge(boost::asio::io_context& timing, cluster::router&);
   ~bridge();
 
   /// Sends the command and waits for its answer, at most `wait`.
@@ -40,23 +41,18 @@ class bridge {
 
  private:
   struct pending;
+  struct lane;
   using pending_ptr = std::shared_ptr<pending>;
-  using by_deadline = std::multimap<std::chrono::steady_clock::time_point, pending_ptr>;
 
+  lane& lane_of(boost::asio::io_context&);
   void begin(const pending_ptr&, const actors::request_ptr&, std::chrono::milliseconds wait);
-  void await(pending_ptr);
-  void answered(const pending_ptr&, actors::answer);
-  void drain();
   void sweep();
   void arm_sweep();
 
-  boost::asio::io_context& io_;
   cluster::router& router_;
   boost::asio::steady_timer sweeper_;
-  std::mutex mutex_;
-  by_deadline waiting_;
-  std::vector<pending_ptr> ready_;
-  bool posted_ = false;
+  std::shared_mutex mutex_;  // of what follows
+  std::vector<std::unique_ptr<lane>> lanes_;
   bool stopped_ = false;
 };
 

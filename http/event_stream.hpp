@@ -17,7 +17,7 @@ namespace usher::http {
 /// A slow reader is treated as on a WebSocket. Before a restart the client is given its `retry` time.
 class event_stream final : public connection, public std::enable_shared_from_this<event_stream> {
  public:
-  /// @param executor  the strand on which `serve` runs
+  /// @param executor  that of the thread on which `serve` runs
   /// @param id        unique among the connections of this process
   event_stream(boost::asio::any_io_executor executor, socket_handler&, std::uint64_t id, principal);
 

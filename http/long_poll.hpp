@@ -15,7 +15,7 @@ namespace usher::http {
 /// A watcher of feeds that never reads a message: it only learns that there was one. What is true by then it asks itself.
 class long_poll final : public connection, public std::enable_shared_from_this<long_poll> {
  public:
-  /// @param executor  the strand on which `news` is awaited
+  /// @param executor  that of the thread on which `news` is awaited
   /// @param id        unique among the connections of this process
   long_poll(boost::asio::any_io_executor executor, std::uint64_t id, principal);
 

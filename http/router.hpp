@@ -93,11 +93,11 @@ class request_context {
   std::deque<std::string> decoded_;
 };
 
-/// A handler runs on its connection's strand and may suspend. The context lives until it returns.
+/// A handler runs on its connection's thread and may suspend, but not block. The context lives until it returns.
 /// A rejection is answered (problem.hpp), or thrown as `refusal`.
 using handler = std::function<asio::awaitable<response>(request_context&)>;
 
-/// A body that comes, and an answer that leaves, piece by piece, in memory that does not grow with either. On the strand.
+/// A body that comes, and an answer that leaves, piece by piece, in memory that does not grow with either. On the connection's thread.
 class exchange {
  public:
   virtual ~exchange() = default;

@@ -53,13 +53,12 @@ void refuse(stream_socket& socket) {
 
 asio::awaitable<void> accept_all(std::shared_ptr<server::core> core) {
   while (!core->stopping) {
-    stream_strand strand{core->context.get_executor()};
-    auto [failed, socket] = co_await core->acceptor.async_accept(strand, quietly);
+    auto [failed, socket] = co_await core->acceptor.async_accept(core->threads.next(), quietly);
     if (core->stopping) break;
     if (failed == boost::system::errc::too_many_files_open || failed == boost::system::errc::too_many_files_open_in_system ||
         failed == boost::system::errc::no_buffer_space || failed == boost::system::errc::not_enough_memory) {
       spdlog::warn("event=accept_failed detail=\"{}\"", failed.message());
-      asio::steady_timer pause{core->context, pause_without_descriptors};
+      asio::steady_timer pause{core->acceptor.get_executor(), pause_without_descriptors};
       co_await pause.async_wait(quietly);
       continue;
     }
@@ -71,7 +70,7 @@ asio::awaitable<void> accept_all(std::shared_ptr<server::core> core) {
     }
     boost::system::error_code ignored;
     socket.set_option(tcp::no_delay{true}, ignored);
-    start_session(core, std::move(socket), strand);
+    start_session(core, std::move(socket));
   }
 }
 
@@ -114,9 +113,9 @@ asio::awaitable<void> stop_all(std::shared_ptr<server::core> core, std::chrono::
 
 }  // namespace
 
-server::core::core(asio::io_context& io, server_settings s, server_parts p)
-    : context{io}, settings{std::move(s)}, parts{p}, tick{tick_of(settings)}, limits{settings.limits}, request_id_seed{random_seed()},
-      acceptor{asio::make_strand(io)}, sweep_timer{acceptor.get_executor()}, gone_timer{acceptor.get_executor()} {}
+server::core::core(io_pool& pool, server_settings s, server_parts p)
+    : threads{pool}, settings{std::move(s)}, parts{p}, tick{tick_of(settings)}, limits{settings.limits}, request_id_seed{random_seed()},
+      acceptor{pool.first()}, sweep_timer{acceptor.get_executor()}, gone_timer{acceptor.get_executor()} {}
 
 void server::core::add(session& s) {
   ++open;
@@ -144,8 +143,8 @@ std::string server::core::new_request_id() {
   return out;
 }
 
-server::server(asio::io_context& io, server_settings settings, server_parts parts)
-    : core_{std::make_shared<core>(io, std::move(settings), parts)} {}
+server::server(io_pool& threads, server_settings settings, server_parts parts)
+    : core_{std::make_shared<core>(threads, std::move(settings), parts)} {}
 
 server::~server() = default;
 

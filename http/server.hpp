@@ -2,7 +2,6 @@
 // The listening side of a node: accepts connections and runs a session on each until it ends or the node stops.
 
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/io_context.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -12,6 +11,7 @@
 
 #include "events/vocabulary.hpp"
 #include "http/auth.hpp"
+#include "http/io_pool.hpp"
 #include "http/metrics.hpp"
 #include "http/rate_limit.hpp"
 #include "http/router.hpp"
@@ -32,7 +32,7 @@ struct server_settings {
   rate_limit_settings limits;
 };
 
-/// What a server needs of the rest of the node. All of it outlives the server and the io_context.
+/// What a server needs of the rest of the node. All of it outlives the server and the threads.
 struct server_parts {
   const http::router& routes;
   http::tokens& tokens;
@@ -42,20 +42,20 @@ struct server_parts {
   std::string socket_path = "/ws";        ///< with and without /v1
 };
 
-/// An HTTP/1.1 and WebSocket server. Each connection has a strand on the given io_context, so its threads are the caller's choice.
+/// An HTTP/1.1 and WebSocket server. Each connection stays on one of the given threads.
 ///
 /// Answers of one connection come in the order of its requests. Time-outs are checked by one timer for all connections, so they
 /// are exact to a quarter of the shortest of them, at most a second.
 class server {
  public:
-  server(asio::io_context&, server_settings, server_parts);
-  ~server();  ///< the io_context no longer runs, or stop() is done
+  server(io_pool&, server_settings, server_parts);
+  ~server();  ///< the threads have ended, or stop() is done
 
   /// Listens and accepts from now on. @return the port. @error invalid_argument the address is none, or the port is taken
   [[nodiscard]] result<std::uint16_t> listen();
 
   /// Stops accepting, lets requests under way finish (answered with `Connection: close`), closes WebSockets with 1012, and returns
-  /// when every connection is gone, or cuts off those that still are there at the deadline. Call it once, on the io_context.
+  /// when every connection is gone, or cuts off those that still are there at the deadline. Call it once, on the first of the threads.
   [[nodiscard]] asio::awaitable<void> stop(std::chrono::milliseconds deadline);
 
   [[nodiscard]] std::size_t connections() const;

@@ -66,8 +66,7 @@ bool may(const principal& who, access needed) {
 
 class session final : public std::enable_shared_from_this<session> {
  public:
-  session(std::shared_ptr<server::core> core, stream_socket socket, stream_strand strand)
-      : core_{std::move(core)}, strand_{std::move(strand)}, socket_{std::move(socket)} {
+  session(std::shared_ptr<server::core> core, stream_socket socket) : core_{std::move(core)}, socket_{std::move(socket)} {
     error_code failed;
     const auto peer = socket_.remote_endpoint(failed);
     if (!failed) remote_address_ = peer.address().to_string();
@@ -115,8 +114,8 @@ class session final : public std::enable_shared_from_this<session> {
   void cut();
 
   const std::shared_ptr<server::core> core_;
-  const stream_strand strand_;
   stream_socket socket_;
+  const stream_executor executor_{socket_.get_executor()};
   beast::flat_buffer buffer_;
   request_parser::memory kept_;
   request_context context_;
@@ -162,9 +161,10 @@ asio::awaitable<void> run_member(membership m) { co_await m.member().run(); }
 
 }  // namespace
 
-void start_session(std::shared_ptr<server::core> core, stream_socket socket, stream_strand strand) {
-  membership member{core, std::make_shared<session>(core, std::move(socket), strand)};
-  asio::co_spawn(strand, run_member(std::move(member)), [](std::exception_ptr failed) {
+void start_session(std::shared_ptr<server::core> core, stream_socket socket) {
+  const auto executor = socket.get_executor();
+  membership member{core, std::make_shared<session>(core, std::move(socket))};
+  asio::co_spawn(executor, run_member(std::move(member)), [](std::exception_ptr failed) {
     if (!failed) return;
     try {
       std::rethrow_exception(failed);
@@ -619,7 +619,7 @@ asio::awaitable<bool> session::upgrade() {
     request.insert(beast::string_view{name.data(), name.size()}, beast::string_view{value.data(), value.size()});
   }
   *deadline_ticks_ = 0;
-  upgraded_ = std::make_shared<socket_connection>(core_, std::move(socket_), strand_, deadline_ticks_, context_.caller);
+  upgraded_ = std::make_shared<socket_connection>(core_, std::move(socket_), deadline_ticks_, context_.caller);
   co_return co_await upgraded_->accept(std::move(request), *offered);
 }
 
@@ -643,18 +643,18 @@ void session::cut() {
 }
 
 // A session is looked at by its pointer under core.mutex, which its membership needs to leave; so it is alive here. The reference that
-// is taken always moves on to the strand, so the last one never ends under the mutex.
+// is taken always moves on to the session's thread, so the last one never ends under the mutex.
 
 void session_control::sweep(session& s, std::uint32_t now_ticks) {
   const auto due = [now_ticks](std::uint32_t at) { return at != 0 && now_ticks >= at; };
   if (!due(*s.deadline_ticks_)) return;
-  asio::post(s.strand_, [self = s.shared_from_this(), due] {
+  asio::post(s.executor_, [self = s.shared_from_this(), due] {
     if (due(*self->deadline_ticks_)) self->cut();
   });
 }
 
 void session_control::wind_down(session& s) {
-  asio::post(s.strand_, [self = s.shared_from_this()] {
+  asio::post(s.executor_, [self = s.shared_from_this()] {
     if (self->upgraded_) {
       self->upgraded_->close(close_restarting, "restarting");
     } else if (self->idle_) {
@@ -664,7 +664,7 @@ void session_control::wind_down(session& s) {
 }
 
 void session_control::cut(session& s) {
-  asio::post(s.strand_, [self = s.shared_from_this()] { self->cut(); });
+  asio::post(s.executor_, [self = s.shared_from_this()] { self->cut(); });
 }
 
 }  // namespace usher::http

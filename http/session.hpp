@@ -1,10 +1,9 @@
 #pragma once
 // What the server keeps for all of its connections, and what each of them is to it.
 
-#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/strand.hpp>
 
 #include <atomic>
 #include <cstdint>
@@ -24,7 +23,7 @@ using session_deadline = std::shared_ptr<std::atomic<std::uint32_t>>;
 
 /// Shared by the server and its sessions, so that it outlives whichever goes last.
 struct server::core {
-  core(asio::io_context&, server_settings, server_parts);
+  core(io_pool&, server_settings, server_parts);
 
   /// How many ticks of the sweep a time-out lasts, one more so that it is never short.
   [[nodiscard]] std::uint32_t ticks(std::chrono::milliseconds timeout) const {
@@ -34,7 +33,7 @@ struct server::core {
   void remove(session&);
   [[nodiscard]] std::string new_request_id();
 
-  asio::io_context& context;
+  io_pool& threads;
   const server_settings settings;
   const server_parts parts;
   const std::chrono::milliseconds tick;          // between two sweeps
@@ -53,11 +52,12 @@ struct server::core {
   std::unordered_set<session*> sessions;
 };
 
-using stream_strand = asio::strand<asio::io_context::executor_type>;
-using stream_socket = asio::basic_stream_socket<asio::ip::tcp, stream_strand>;
+/// Of the one thread on which all of a connection happens.
+using stream_executor = asio::io_context::executor_type;
+using stream_socket = asio::basic_stream_socket<asio::ip::tcp, stream_executor>;
 
-/// Starts a session on an accepted socket; it runs by itself from now on.
-void start_session(std::shared_ptr<server::core>, stream_socket, stream_strand);
+/// Starts a session on an accepted socket; it runs by itself from now on, on the socket's thread.
+void start_session(std::shared_ptr<server::core>, stream_socket);
 
 /// What the server does with a session from outside. Each may be called from any thread, with core.mutex held.
 struct session_control {

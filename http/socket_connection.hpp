@@ -19,14 +19,14 @@ class socket_connection final : public connection, public std::enable_shared_fro
  public:
   using upgrade_request = boost::beast::http::request<boost::beast::http::empty_body>;
 
-  socket_connection(std::shared_ptr<server::core>, stream_socket, stream_strand, session_deadline,
+  socket_connection(std::shared_ptr<server::core>, stream_socket, session_deadline,
                     std::optional<principal>);
 
-  /// Accepts the upgrade; on the strand. @return false where the peer is gone
+  /// Accepts the upgrade; on the connection's thread. @return false where the peer is gone
   asio::awaitable<bool> accept(upgrade_request, bool with_subprotocol);
-  /// Serves until the connection ends; on the strand. What waits here costs memory for each who waits in a queue.
+  /// Serves until the connection ends; on the connection's thread. What waits here costs memory for each who waits in a queue.
   asio::awaitable<void> run();
-  /// Ends the connection at once; on the strand.
+  /// Ends the connection at once; on the connection's thread.
   void cut();
 
   void send(std::shared_ptr<const std::string> text) override;
@@ -43,10 +43,10 @@ class socket_connection final : public connection, public std::enable_shared_fro
   void close_locked(std::uint16_t code, std::string reason);
 
   const std::shared_ptr<server::core> core_;
-  const stream_strand strand_;
   const session_deadline deadline_ticks_;  // set with a close, for the writer may hang on a peer that doesn't read
   const std::uint64_t id_;
   boost::beast::websocket::stream<stream_socket, false> stream_;
+  const stream_executor executor_{stream_.get_executor()};
   boost::beast::flat_buffer incoming_;
 
   mutable std::mutex mutex_;  // of everything below

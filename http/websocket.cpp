@@ -23,9 +23,8 @@ constexpr std::size_t reason_bytes_max = 123;           // RFC 6455, 5.5
 
 }  // namespace
 
-socket_connection::socket_connection(std::shared_ptr<server::core> core, stream_socket socket, stream_strand strand,
-                                     session_deadline deadline_ticks, std::optional<principal> caller)
-    : core_{std::move(core)}, strand_{std::move(strand)}, deadline_ticks_{std::move(deadline_ticks)}, id_{++core_->connection_ids}, stream_{std::move(socket)},
+socket_connection::socket_connection(std::shared_ptr<server::core> core, stream_socket socket, session_deadline deadline_ticks, std::optional<principal> caller)
+    : core_{std::move(core)}, deadline_ticks_{std::move(deadline_ticks)}, id_{++core_->connection_ids}, stream_{std::move(socket)},
       caller_{std::move(caller)} {}
 
 asio::awaitable<bool> socket_connection::accept(upgrade_request request, bool with_subprotocol) {
@@ -124,8 +123,8 @@ asio::awaitable<void> socket_connection::write_while_alive(std::shared_ptr<socke
 void socket_connection::wake_writer() {
   if (writing_) return;
   writing_ = true;
-  // Posted, for on the strand itself the writer would begin at once, and wait for the mutex that is held here.
-  asio::post(strand_, [self = shared_from_this()] { asio::co_spawn(self->strand_, write_while_alive(self), asio::detached); });
+  // Posted, for on the connection's thread the writer would begin at once, and wait for the mutex that is held here.
+  asio::post(executor_, [self = shared_from_this()] { asio::co_spawn(self->executor_, write_while_alive(self), asio::detached); });
 }
 
 void socket_connection::send(std::shared_ptr<const std::string> text) {
@@ -142,7 +141,7 @@ void socket_connection::send(std::shared_ptr<const std::string> text) {
     return;
   }
   overflowed_ = true;
-  asio::post(strand_, [self = shared_from_this()] { self->core_->parts.sockets->overflowed(self); });
+  asio::post(executor_, [self = shared_from_this()] { self->core_->parts.sockets->overflowed(self); });
 }
 
 void socket_connection::close(std::uint16_t code, std::string reason) {

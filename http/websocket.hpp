@@ -39,7 +39,7 @@ class connection {
 
   /// Queues a text message; it is sent after all that were queued before. Never blocks.
   ///
-  /// Where the queue is full it is emptied, this message too, and socket_handler::overflowed is called on the connection's strand.
+  /// Where the queue is full it is emptied, this message too, and socket_handler::overflowed is called on the connection's thread.
   /// Full once more before all of what followed was sent: closed with 4008. Nothing happens on a closed connection.
   virtual void send(std::shared_ptr<const std::string> text) = 0;
 
@@ -54,7 +54,7 @@ class connection {
   [[nodiscard]] virtual std::uint64_t id() const = 0;
 };
 
-/// What answers WebSockets. Calls for one connection come one at a time, in order, on its strand; those for several come in parallel.
+/// What answers WebSockets. Calls for one connection come one at a time, in order, on its thread; those for several come in parallel.
 /// A handler doesn't block.
 struct socket_handler {
   virtual ~socket_handler() = default;

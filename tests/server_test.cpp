@@ -71,31 +71,30 @@ struct world {
   noon clock;
   echo sockets;
   std::promise<void> entered;
-  asio::io_context io;
-  asio::steady_timer gate{io, asio::steady_timer::time_point::max()};
+  http::io_pool threads{2};
+  asio::steady_timer gate{threads.first(), asio::steady_timer::time_point::max()};
   http::router routes{table()};
   http::metrics metrics{routes};
   std::unique_ptr<http::tokens> tokens;
   std::unique_ptr<http::server> server;
   std::uint16_t port = 0;
-  asio::executor_work_guard<asio::io_context::executor_type> work{io.get_executor()};
-  std::vector<std::thread> threads;
 
   explicit world(http::server_settings settings = {}) {
     tokens = std::move(http::tokens::open({folder.path + "/secret", {}, {}, 100}).value());
-    server = std::make_unique<http::server>(io, settings, http::server_parts{routes, *tokens, clock, metrics, &sockets});
+    server = std::make_unique<http::server>(threads, settings, http::server_parts{routes, *tokens, clock, metrics, &sockets});
     port = server->listen().value();
-    for (int i = 0; i < 2; ++i) threads.emplace_back([this] { io.run(); });
+    threads.start([](asio::io_context& io) { io.run(); });
   }
   ~world() {
-    gate.cancel();
+    open_gate();
     stop(2s);
-    work.reset();
-    io.stop();
-    for (auto& t : threads) t.join();
+    threads.finish(0s);
+  }
+  void open_gate() {
+    asio::post(threads.first(), [this] { gate.cancel(); });
   }
   void stop(std::chrono::milliseconds deadline) {
-    if (!stopped_.exchange(true)) asio::co_spawn(io, server->stop(deadline), asio::use_future).get();
+    if (!stopped_.exchange(true)) asio::co_spawn(threads.first(), server->stop(deadline), asio::use_future).get();
   }
   std::string token(http::role role = http::role::user) const {
     http::claims c;
@@ -381,13 +380,13 @@ TEST_CASE("stopping finishes what is under way, and ends what is idle") {
   w.entered.get_future().get();
   auto stopped = std::async(std::launch::async, [&] { w.stop(10s); });
   CHECK(idle.at_end());
-  asio::post(w.io, [&] { w.gate.cancel(); });
+  w.open_gate();
   const auto a = busy.read();
   CHECK(a.body() == "slow");
   CHECK_FALSE(a.keep_alive());
   stopped.get();
   CHECK(w.server->connections() == 0);
-  tcp::socket late{w.io};
+  tcp::socket late{w.threads.first()};
   boost::system::error_code failed;
   late.connect({asio::ip::make_address("127.0.0.1"), w.port}, failed);
   CHECK(failed == asio::error::connection_refused);
