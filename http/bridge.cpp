@@ -47,6 +47,7 @@ struct bridge::pending : std::enable_shared_from_this<pending>, intrusive::list_
   clock::time_point deadline;
   bool decided = false;         ///< the first deadline found it under way
   bool done = false;
+  answer recorded;              ///< waits for the read models
   answer result;
 };
 
@@ -89,9 +90,30 @@ asio::awaitable<answer> bridge::ask(actors::request_ptr r, std::chrono::millisec
   return asio::async_initiate<const asio::use_awaitable_t<>, void(answer)>(
       [this, r, wait](auto handler) {
         auto& mine = lane_of(context_of(handler));
-        begin(std::make_shared<pending>(mine, std::move(handler)), r, wait);
+        auto p = std::make_shared<pending>(mine, std::move(handler));
+        r->reply = [p](answer a) { p->of.answered(p, std::move(a)); };
+        send(p, r, wait);
       },
       asio::use_awaitable);
+}
+
+asio::awaitable<answer> bridge::ask_and_see(projections::runner& views, actors::request_ptr r, std::chrono::milliseconds wait) {
+  return asio::async_initiate<const asio::use_awaitable_t<>, void(answer)>(
+      [this, &views, r, wait](auto handler) {
+        auto& mine = lane_of(context_of(handler));
+        auto p = std::make_shared<pending>(mine, std::move(handler));
+        r->reply = [p, &views](answer a) { answer_when_seen(p, views, std::move(a)); };
+        send(p, r, wait);
+      },
+      asio::use_awaitable);
+}
+
+/// In the thread that recorded it.
+void bridge::answer_when_seen(const pending_ptr& p, projections::runner& views, answer a) {
+  if (!a.at) return p->of.answered(p, std::move(a));
+  p->recorded = std::move(a);
+  const auto waits = views.when_reached(*p->recorded.at, [p] { p->of.answered(p, std::move(p->recorded)); });
+  if (!waits) p->of.answered(p, actors::rejected(v1::OUTCOME_UNKNOWN, "It is recorded, but too many wait for the read models; ask for it again."));
 }
 
 asio::awaitable<std::vector<answer>> bridge::ask_all(std::vector<actors::request_ptr> all, std::chrono::milliseconds wait) {
@@ -109,15 +131,16 @@ asio::awaitable<std::vector<answer>> bridge::ask_all(std::vector<actors::request
             g->answers[i] = std::move(a);
             if (--g->missing == 0) std::move(g->resume)(std::move(g->answers));
           };
-          begin(std::make_shared<pending>(mine, std::move(one)), all[i], wait);
+          auto p = std::make_shared<pending>(mine, std::move(one));
+          all[i]->reply = [p](answer a) { p->of.answered(p, std::move(a)); };
+          send(p, all[i], wait);
         }
       },
       asio::use_awaitable);
 }
 
-void bridge::begin(const pending_ptr& p, const actors::request_ptr& r, std::chrono::milliseconds wait) {
+void bridge::send(const pending_ptr& p, const actors::request_ptr& r, std::chrono::milliseconds wait) {
   p->request = r;
-  r->reply = [p](answer a) { p->of.answered(p, std::move(a)); };
   p->of.await(*p, wait);
   router_.send(r);
 }

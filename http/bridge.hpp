@@ -30,7 +30,11 @@ class bridge {
   /// was decided gets as long again to become durable, then the answer is OUTCOME_UNKNOWN.
   boost::asio::awaitable<actors::answer> ask(actors::request_ptr, std::chrono::milliseconds wait);
 
-  /// The same for several commands (at least one) at once. @return the answers in the commands' order, when all are there
+  /// The same, and the answer comes when every read model has seen what was recorded. One that was recorded, but is late to be
+  /// seen, is OUTCOME_UNKNOWN as well.
+  boost::asio::awaitable<actors::answer> ask_and_see(projections::runner&, actors::request_ptr, std::chrono::milliseconds wait);
+
+  /// The same as `ask` for several commands (at least one) at once. @return the answers in the commands' order, when all are there
   boost::asio::awaitable<std::vector<actors::answer>> ask_all(std::vector<actors::request_ptr>, std::chrono::milliseconds wait);
 
   /// Waits until every read model has seen `at`. @return false where `wait` was not enough
@@ -45,7 +49,8 @@ class bridge {
   using pending_ptr = std::shared_ptr<pending>;
 
   lane& lane_of(boost::asio::io_context&);
-  void begin(const pending_ptr&, const actors::request_ptr&, std::chrono::milliseconds wait);
+  void send(const pending_ptr&, const actors::request_ptr&, std::chrono::milliseconds wait);
+  static void answer_when_seen(const pending_ptr&, projections::runner&, actors::answer);
   void sweep();
   void arm_sweep();
 

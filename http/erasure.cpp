@@ -116,8 +116,7 @@ reply erase_user(engine& e, request_context& ctx) {
   if (ctx.caller->role == role::service) throw refuse(v1::FORBIDDEN, "Only the person or an operator may erase an account.");
   auto r = make_request(ctx, user_ref(user_id));
   r->command.mutable_user()->mutable_erase()->set_reason(body_of<v1::EraseBody>(ctx).reason());
-  const auto a = co_await ask(e, ctx, std::move(r));
-  co_await seen(e, ctx, a);
+  const auto a = co_await ask_and_see(e, ctx, std::move(r));
   std::optional<std::string> operation;
   const bool done = co_await purged(e, ctx, user_id, operation);
   if (done) co_return with_origin(no_content(), a);

@@ -150,10 +150,10 @@ asio::awaitable<actors::answer> ask(engine& e, const request_context& ctx, actor
   co_return a;
 }
 
-asio::awaitable<void> seen(engine& e, const request_context& ctx, const actors::answer& a) {
-  if (!a.at) co_return;
-  const bool reached = co_await e.ask.reached(e.views, *a.at, wait_of(e, ctx));
-  if (!reached) throw refuse(v1::OUTCOME_UNKNOWN, "It is recorded, but the read models are late; ask for it again.");
+asio::awaitable<actors::answer> ask_and_see(engine& e, const request_context& ctx, actors::request_ptr r) {
+  auto a = co_await e.ask.ask_and_see(e.views, std::move(r), wait_of(e, ctx));
+  if (a.rejection) throw refusal{std::move(*a.rejection)};
+  co_return a;
 }
 
 asio::awaitable<void> up_to_date(engine& e, const request_context& ctx, v1::EntityRef entity) {

@@ -76,8 +76,8 @@ std::string id_seed(const request_context&);
 /// Sends the command and waits. Throws refusal where it is rejected.
 asio::awaitable<actors::answer> ask(engine&, const request_context&, actors::request_ptr);
 
-/// Waits until the read models have seen what was answered. Throws refusal (BUSY).
-asio::awaitable<void> seen(engine&, const request_context&, const actors::answer&);
+/// The same, and what was recorded has been seen by the read models.
+asio::awaitable<actors::answer> ask_and_see(engine&, const request_context&, actors::request_ptr);
 
 /// Waits until the read models have seen all of one entity, so that whoever was answered finds what they did. Throws refusal (BUSY).
 asio::awaitable<void> up_to_date(engine&, const request_context&, v1::EntityRef);

@@ -135,7 +135,6 @@ reply show_room(engine& e, request_context& ctx) {
 
 /// The room as it stands after a command.
 reply room_after(engine& e, request_context& ctx, std::string show_id, const actors::answer& a) {
-  co_await seen(e, ctx, a);
   const auto now = co_await room_of(e, ctx, std::move(show_id));
   co_return answered(200, a, body_of_room(now)).with("ETag", '"' + tag_of(now) + '"');
 }
@@ -214,7 +213,7 @@ reply change_room(engine& e, request_context& ctx) {
   *change->mutable_settings() = merged(now.settings, body);
   change->set_reason(body.reason());
   change->set_version(expected);  // judged again where it is decided: another operator may be as fast
-  const auto a = co_await ask(e, ctx, r);
+  const auto a = co_await ask_and_see(e, ctx, r);
   co_return co_await room_after(e, ctx, now.show_id, a);
 }
 
@@ -275,7 +274,7 @@ reply act(engine& e, request_context& ctx, const action& what) {
   first_settings(e, show_id);
   auto r = make_request(ctx, queue_ref(show_id));
   what.fill(*r->command.mutable_queue(), body);
-  const auto a = co_await ask(e, ctx, r);
+  const auto a = co_await ask_and_see(e, ctx, r);
   co_return co_await room_after(e, ctx, show_id, a);
 }
 

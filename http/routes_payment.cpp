@@ -73,7 +73,7 @@ asio::awaitable<actors::answer> settle(engine& e, const request_context& ctx, co
     command.set_amount(body.amount());
     command.set_ticket_limit(terms->ticket_limit());
     command.set_give_back(give_back);
-    auto a = co_await e.ask.ask(r, wait_of(e, ctx));
+    auto a = co_await e.ask.ask_and_see(e.views, r, wait_of(e, ctx));
     if (!a.rejection) co_return a;
     if (give_back || !is_lack_of_places(a.rejection->code())) throw refusal{std::move(*a.rejection)};
   }
@@ -84,7 +84,7 @@ asio::awaitable<actors::answer> settle_refund(engine& e, const request_context& 
   auto r = request_of(ctx, provider, reservation_of_payment(body.payment_id()));
   r->command.mutable_reservation()->mutable_settle_refund()->set_payment_id(body.payment_id());
   r->command.mutable_reservation()->mutable_settle_refund()->set_provider(provider);
-  return ask(e, ctx, std::move(r));
+  return ask_and_see(e, ctx, std::move(r));
 }
 
 v1::PaymentStatus status_of(const engine& e, const std::string& payment_id) {
@@ -106,7 +106,6 @@ reply take_verdict(engine& e, request_context& ctx) {
   if (reservation_id.empty()) throw refuse(v1::NOT_FOUND, "There is no such payment.");
   auto settling = refund ? &settle_refund : &settle;
   const auto a = co_await settling(e, ctx, provider, body);
-  co_await seen(e, ctx, a);
   std::string out;
   json_writer{out}.begin_object().member("paymentId", body.payment_id()).member("reservationId", reservation_id)
       .member("status", v1::PaymentStatus_Name(status_of(e, body.payment_id()))).end_object();

@@ -59,8 +59,7 @@ reply join(engine& e, request_context& ctx) {
   command->set_device(ctx.caller->device);
   *command->mutable_settings() = *terms->queue();
   command->set_lane(body.lane());
-  const auto a = co_await ask(e, ctx, r);
-  co_await seen(e, ctx, a);
+  const auto a = co_await ask_and_see(e, ctx, r);
   const auto ticket = e.views.views().queues.by_ticket(a.outcome.ticket().ticket_id(), e.clock.now());
   if (!ticket) throw refuse(v1::BUSY, "The queue's view is late.");
   e.presence.heard(ticket->ticket_id);

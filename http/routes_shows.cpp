@@ -61,8 +61,7 @@ reply open_show(engine& e, request_context& ctx) {
   // Only the log knows it until the draw is held. A retry brings another one, which nobody looks at.
   if (plan.has_queue()) r->command.mutable_show()->mutable_open()->set_draw_secret(fresh_secret());
   *r->command.mutable_show()->mutable_open()->mutable_plan() = std::move(plan);
-  const auto a = co_await ask(e, ctx, r);
-  co_await seen(e, ctx, a);
+  const auto a = co_await ask_and_see(e, ctx, r);
   const auto show = show_of(e, show_id);
   co_return answered(201, a, body_of_show(show)).with("Location", "/shows/" + show_id).with("ETag", "\"v" + std::to_string(show.version) + '"');
 }
@@ -74,8 +73,7 @@ reply change_show(engine& e, request_context& ctx) {
   *r->command.mutable_show()->mutable_change()->mutable_change() = body_of<v1::ShowChange>(ctx);
   r->expected_version = expected;
   show_of(e, show_id);
-  const auto a = co_await ask(e, ctx, r);
-  co_await seen(e, ctx, a);
+  const auto a = co_await ask_and_see(e, ctx, r);
   const auto show = show_of(e, show_id);
   co_return answered(200, a, body_of_show(show)).with("ETag", "\"v" + std::to_string(show.version) + '"');
 }

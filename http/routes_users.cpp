@@ -30,8 +30,7 @@ reply sign_up(engine& e, request_context& ctx) {
   const auto user_id = make_user_id(body.email());
   std::string password = body.password();
   const auto r = co_await sign_up_request(e, ctx, std::move(body));
-  const auto a = co_await ask(e, ctx, r);
-  co_await seen(e, ctx, a);
+  const auto a = co_await ask_and_see(e, ctx, r);
   const auto user = value_of(e.views.views().users.find(user_id));
   if (user && user->erased_at_ms != 0) throw refuse(v1::ERASED, "The account of this e-mail address was erased.");
   // The fingerprint knows no password, but a token is only for whoever does.
