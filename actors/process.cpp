@@ -9,7 +9,7 @@ std::optional<v1::Command> heard(const v1::Command& sent, const answer& a) {
   if (wallet.has_debit()) {
     auto* settle = next.mutable_reservation()->mutable_settle_payment();
     settle->set_payment_id(wallet.debit().payment_id());
-    settle->set_debited(a.outcome.wallet().verdict() == v1::DEBITED);
+    settle->set_debited(a.outcome->wallet().verdict() == v1::DEBITED);
     return next;
   }
   if (wallet.has_credit()) {

@@ -15,10 +15,10 @@
 namespace usher::actors {
 
 struct answer {
-  v1::Outcome outcome;
-  std::optional<v1::Rejection> rejection;  ///< where it is set, `outcome` says nothing
-  std::optional<log_position> at;          ///< of the record, where one was written
-  bool replayed = false;                   ///< the outcome of an earlier request with the same idempotency key
+  std::shared_ptr<const v1::Outcome> outcome;  ///< that of the record, where one was written
+  std::optional<v1::Rejection> rejection;      ///< where it is set, `outcome` is null or says nothing
+  std::optional<log_position> at;              ///< of the record, where one was written
+  bool replayed = false;                       ///< the outcome of an earlier request with the same idempotency key
 };
 
 inline answer rejected(v1::Code code, std::string detail) {
@@ -30,7 +30,7 @@ inline answer rejected(v1::Code code, std::string detail) {
 }
 
 /// One command with all that its record says about where it came from. Shared between the sender, which may give up
-/// while the command waits, and the actor that decides it.
+/// while the command waits, and the actor that decides it; an accepted one moves into its record.
 struct request {
   v1::EntityRef to;
   v1::Command command;

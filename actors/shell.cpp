@@ -16,18 +16,12 @@ void tell(const request_ptr& to, answer a) {
 }
 
 void tell(audience& who, std::optional<log_position> at) {
-  answer own;
-  own.outcome = std::move(who.outcome);
-  own.at = at;
-  tell(who.from, std::move(own));
-  for (const auto& r : who.parked) {
-    answer a;
-    a.outcome = who.settled->outcome;
-    a.rejection = who.settled->rejection;
-    a.at = at;
-    tell(r, std::move(a));
-  }
+  who.done.at = who.settled.at = at;
+  tell(who.from, std::move(who.done));
+  for (const auto& r : who.parked) tell(r, who.settled);
 }
+
+std::shared_ptr<const v1::Outcome> outcome_in(const store::record_ptr& record) { return {record, &record->outcome()}; }
 
 }  // namespace
 
@@ -168,7 +162,7 @@ bool shell::answered_before(const request_ptr& r) {
     auto record = db.read(at);
     if (!record || !*record) return bug("the record of an idempotency key is missing");
     answer a;
-    a.outcome = (*record)->outcome();
+    a.outcome = outcome_in(*record);
     a.at = at;
     a.replayed = true;
     tell(r, std::move(a));
@@ -181,18 +175,19 @@ void shell::accept(const request_ptr& r, entity_decision d, time_point now) {
   const bool parks = d.what == entity_decision::kind::park;
   if (d.events.empty() && d.parts.empty()) {
     answer a;
-    a.outcome = std::move(d.outcome);
+    a.outcome = std::make_shared<const v1::Outcome>(std::move(d.outcome));
     // What it rests on; whoever reads on from there sees it.
     if (const auto head = around_.index.head(key_); head.version != 0) a.at = log_position{partition_of(ref_.group()), head.index};
     answer_in_order(r, std::move(a));
     return drive();
   }
   if (parks) process_ = std::make_shared<const origin>(origin{r->correlation, r->traceparent});
-  auto written = begin_record(*r, now);
-  auto& record = *written.record;
-  audience tells;
+  auto s = std::make_shared<slip>();
+  s->from = r;
+  s->written = begin_record(*r, now);
+  auto& record = *s->written.record;
+  auto& tells = s->tells;
   if (!parks) tells.from = r;
-  tells.outcome = d.outcome;
   if (ref_.kind() == v1::SHOW) tells.changed_show = ref_.group();
   if (parks) record.clear_idempotency_key();  // recorded with the outcome, when the process ends
   if (d.settles) {
@@ -202,35 +197,35 @@ void shell::accept(const request_ptr& r, entity_decision d, time_point now) {
       record.set_user_id(d.settles->key->user_id());
       record.set_idempotency_key(d.settles->key->key());
       record.set_fingerprint(d.settles->key->fingerprint());
-      written.hashes.key = store::hash_of_key(record.user_id(), record.idempotency_key());
+      s->written.hashes.key = store::hash_of_key(record.user_id(), record.idempotency_key());
     }
-    *record.mutable_outcome() = d.settles->outcome;
-    tells.settled = std::move(d.settles);
+    *record.mutable_outcome() = std::move(d.settles->outcome);
+    tells.settled.outcome = outcome_in(s->written.record);
+    tells.settled.rejection = std::move(d.settles->rejection);
+    tells.done.outcome = std::make_shared<const v1::Outcome>(std::move(d.outcome));
   } else {
     *record.mutable_outcome() = std::move(d.outcome);
+    tells.done.outcome = outcome_in(s->written.record);
   }
   if (d.parts.empty()) {
-    add_events(std::move(d.events), *state_, version_, written);
-    hand_over(std::move(written), std::move(tells));
+    add_events(std::move(d.events), ref_, *state_, version_, s->written);
+    hand_over(s);
     return changed();
   }
-  auto s = std::make_shared<slip>();
-  s->from = r;
-  s->written = std::move(written);
   s->parts = std::move(d.parts);
-  s->tells = std::move(tells);
+  s->end = std::make_shared<slip_end>();
   s->ctx = {now, r->user_id, v1::ROLE_SYSTEM};
-  begin_slip(std::move(s), std::move(d.events));
+  send_on(s, std::move(d.events), ref_);
 }
 
-/// Adds this entity's events to the slip, and sends it on.
-void shell::begin_slip(slip_ptr s, std::vector<v1::StreamEvent> events) {
+/// Adds this entity's events to the slip, and sends it to the next.
+void shell::send_on(const slip_ptr& s, std::vector<v1::StreamEvent> events, v1::EntityRef stream) {
   tentative_ = std::make_unique<tentative>();
   auto& t = *tentative_;
   t.end = s->end;
   t.state = state_->clone();
   t.version = version_;
-  add_events(std::move(events), *t.state, t.version, s->written);
+  add_events(std::move(events), std::move(stream), *t.state, t.version, s->written);
   if (snapshot_is_due(t.version)) {
     t.snapshot_before = {snapshot_version_, snapshot_bytes_};
     add_snapshot(*t.state, t.version, s->tells);
@@ -243,16 +238,16 @@ void shell::begin_slip(slip_ptr s, std::vector<v1::StreamEvent> events) {
 
 void shell::handle(const slip_ptr& s) {
   if (unreadable_) return refuse(s, *rejected(v1::STREAM_UNREADABLE, *unreadable_).rejection);
-  const auto& part = s->parts[s->next];
+  auto& part = s->parts[s->next];
   auto d = state_->decide(ref_, part.command, s->ctx);
   if (d.what == entity_decision::kind::reject) {
     if (d.rejection.code() == v1::NOT_THE_HOLDER)
-      return around_.bug(key_of(ref_) + " contradicts " + key_of(s->from->to) + ": " + d.rejection.detail());
+      return around_.bug(key_of(ref_) + " contradicts " + key_of(s->written.record->target()) + ": " + d.rejection.detail());
     return refuse(s, std::move(d.rejection));
   }
-  if (++s->next < s->parts.size()) return begin_slip(s, std::move(d.events));
-  add_events(std::move(d.events), *state_, version_, s->written);
-  hand_over(std::move(s->written), std::move(s->tells));
+  if (++s->next < s->parts.size()) return send_on(s, std::move(d.events), std::move(part.to));
+  add_events(std::move(d.events), std::move(part.to), *state_, version_, s->written);
+  hand_over(s);
   s->end->set(slip_end::outcome::recorded);
   changed();
 }
@@ -324,29 +319,31 @@ void shell::drive() {
   });
 }
 
-/// Takes the command and what came with it out of the request: it is decided, and will not be again.
+/// Takes target, command and what came with them out of the request: it is decided, and will not be again.
 draft shell::begin_record(actors::request& r, time_point now) const {
-  auto record = std::make_unique<v1::Record>();
+  auto record = std::make_shared<v1::Record>();
   record->set_partition(partition_of(ref_.group()));
   record->set_at_ms(to_ms(now));
   record->set_user_id(r.user_id);
   record->set_role(r.role);
   record->set_causation(std::move(r.causation));
   record->set_correlation(std::move(r.correlation));
-  record->set_traceparent(std::move(r.traceparent));
-  *record->mutable_target() = ref_;
+  if (!r.traceparent.empty()) record->set_traceparent(std::move(r.traceparent));
+  *record->mutable_target() = std::move(r.to);
   *record->mutable_command() = std::move(r.command);
-  record->set_idempotency_key(std::move(r.idempotency_key));
+  if (!r.idempotency_key.empty()) record->set_idempotency_key(std::move(r.idempotency_key));
   record->set_fingerprint(r.fingerprint);
   return {std::move(record), {{}, r.key_hash}, r.person_key};
 }
 
 /// Evolves `state` by the events and adds them to the record, each with its version and the deadline that it leaves.
-void shell::add_events(std::vector<v1::StreamEvent> events, entity& state, std::uint64_t& version,
+/// @param stream  this entity, of which the last event takes the name
+void shell::add_events(std::vector<v1::StreamEvent> events, v1::EntityRef stream, entity& state, std::uint64_t& version,
                        draft& into) const {
   for (auto& e : events) {
     state.evolve(e);
-    *e.mutable_stream() = ref_;
+    if (&e == &events.back()) *e.mutable_stream() = std::move(stream);
+    else *e.mutable_stream() = ref_;
     e.set_version(++version);
     e.set_schema(schema_of(e));
     if (const auto due = state.deadline()) e.set_deadline_ms(to_ms(*due));
@@ -373,17 +370,19 @@ void shell::add_snapshot(const entity& state, std::uint64_t version, audience& t
 
 /// Hands the record to the journal, with a snapshot where one is due. Called when this entity's own events, the last
 /// ones of the record, are folded into the state.
-void shell::hand_over(draft written, audience tells) {
-  if (snapshot_is_due(version_)) add_snapshot(*state_, version_, tells);
-  auto done = [who = std::make_shared<audience>(std::move(tells)), &around = around_](std::optional<log_position> at) {
-    if (!who->changed_show.empty()) around.show_changed(who->changed_show);
-    for (auto& snapshot : who->snapshots) {
+void shell::hand_over(const slip_ptr& s) {
+  if (snapshot_is_due(version_)) add_snapshot(*state_, version_, s->tells);
+  auto done = [s, &around = around_](std::optional<log_position> at) {
+    if (!s->tells.changed_show.empty()) around.show_changed(s->tells.changed_show);
+    for (auto& snapshot : s->tells.snapshots) {
       snapshot.set_index(at->index);
       if (auto stored = store::put_snapshot(around.db, snapshot); !stored) around.bug(stored.error().detail);
     }
-    tell(*who, at);
+    tell(s->tells, at);
   };
-  around_.journal.hand_over(std::move(written.record), written.hashes, std::move(done), written.person_key);
+  s->parts = {};  // rather here, where they are in the processor's cache, than where the slip ends
+  auto& [record, hashes, person_key] = s->written;
+  around_.journal.hand_over(std::move(record), hashes, std::move(done), person_key);
 }
 
 /// Answers what recorded nothing, after everything that it may rest on.

@@ -29,17 +29,17 @@ struct surroundings {
 
 /// Who is told when a record is on disk, and what.
 struct audience {
-  request_ptr from;                       ///< gets `outcome`; null where nobody waits
-  v1::Outcome outcome;
+  request_ptr from;                       ///< gets `done`; null where nobody waits
+  answer done;
   std::vector<request_ptr> parked;        ///< get `settled`
-  std::optional<settlement> settled;
+  answer settled;
   std::vector<v1::Snapshot> snapshots;    ///< stored once the record is on disk
   std::string changed_show;               ///< empty: none
 };
 
-/// A record that is being written.
+/// A record that is being written. Whoever is told of it is given the outcome that stands in it.
 struct draft {
-  std::unique_ptr<v1::Record> record;
+  std::shared_ptr<v1::Record> record;
   store::record_hashes hashes;
   std::optional<store::person_key> person_key;
 };
@@ -61,13 +61,13 @@ class slip_end {
 };
 using slip_ended = caf::atom_constant<caf::atom("ended")>;
 
-/// A decision on its way through the entities that must agree to it.
+/// A decision on its way to the journal, through the other entities that must agree to it, if there are any.
 struct slip {
   request_ptr from;
   draft written;                       ///< grows at every stop
   std::vector<errand> parts;
   std::size_t next = 0;                ///< the part that is asked now
-  std::shared_ptr<slip_end> end = std::make_shared<slip_end>();
+  std::shared_ptr<slip_end> end;       ///< null where there are no parts
   audience tells;
   context ctx;
 };
@@ -111,11 +111,11 @@ class shell : public caf::event_based_actor {
   void maybe_retire(retire_check);
 
   draft begin_record(actors::request&, time_point) const;
-  void add_events(std::vector<v1::StreamEvent>, entity& state, std::uint64_t& version, draft&) const;
-  void begin_slip(slip_ptr, std::vector<v1::StreamEvent>);
+  void add_events(std::vector<v1::StreamEvent>, v1::EntityRef stream, entity& state, std::uint64_t& version, draft&) const;
+  void send_on(const slip_ptr&, std::vector<v1::StreamEvent>, v1::EntityRef stream);
   bool snapshot_is_due(std::uint64_t version) const;
   void add_snapshot(const entity& state, std::uint64_t version, audience&);
-  void hand_over(draft, audience);
+  void hand_over(const slip_ptr&);
   void answer_in_order(const request_ptr&, answer);
 
   surroundings& around_;

@@ -41,7 +41,7 @@ reply change(engine& e, request_context& ctx, naming names, bool charges) {
     wallet->mutable_use()->set_amount_max(e.settings.wallet_use_max);
   }
   const auto a = co_await ask(e, ctx, r);
-  const auto& o = a.outcome.wallet();
+  const auto& o = a.outcome->wallet();
   if (names == naming::point) co_return answered(200, a, point_body(user_id, o.balance(), o.at_ms()));
   std::string out;
   json_writer{out}.begin_object().member("balance", o.balance()).member("transactionId", o.transaction_id()).end_object();
@@ -73,7 +73,7 @@ reply authorize(engine& e, request_context& ctx) {
   command->set_seconds(body.has_seconds() ? body.seconds() : authorization_seconds);
   command->set_amount_max(e.settings.wallet_use_max);
   const auto a = co_await ask(e, ctx, r);
-  const auto& o = a.outcome.wallet();
+  const auto& o = a.outcome->wallet();
   std::string out;
   json_writer json{out};
   begin_authorization(json, o).member("expiresAt", from_ms(o.expires_at_ms())).end_object();
@@ -90,7 +90,7 @@ reply capture(engine& e, request_context& ctx) {
   command->set_amount(body.amount());
   command->set_transaction_id(make_transaction_id(id_seed(ctx)));
   const auto a = co_await ask(e, ctx, r);
-  const auto& o = a.outcome.wallet();
+  const auto& o = a.outcome->wallet();
   std::string out;
   json_writer json{out};
   begin_authorization(json, o).member("transactionId", o.transaction_id()).end_object();
@@ -104,7 +104,7 @@ reply void_funds(engine& e, request_context& ctx) {
   const auto a = co_await ask(e, ctx, r);
   std::string out;
   json_writer json{out};
-  begin_authorization(json, a.outcome.wallet()).end_object();
+  begin_authorization(json, a.outcome->wallet()).end_object();
   co_return answered(200, a, std::move(out));
 }
 

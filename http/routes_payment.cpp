@@ -33,8 +33,8 @@ reply pay(engine& e, request_context& ctx) {
   const auto a = co_await ask(e, ctx, r);
   std::string out;
   json_writer json{out};
-  write_payment(json, a.outcome.payment());
-  co_return answered(a.outcome.payment().status() == v1::PAYING ? 202 : 200, a, std::move(out));
+  write_payment(json, a.outcome->payment());
+  co_return answered(a.outcome->payment().status() == v1::PAYING ? 202 : 200, a, std::move(out));
 }
 
 /// The provider of the path, whose signature the body has. Throws refusal.

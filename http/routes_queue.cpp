@@ -60,10 +60,10 @@ reply join(engine& e, request_context& ctx) {
   *command->mutable_settings() = *terms->queue();
   command->set_lane(body.lane());
   const auto a = co_await ask_and_see(e, ctx, r);
-  const auto ticket = e.views.views().queues.by_ticket(a.outcome.ticket().ticket_id(), e.clock.now());
+  const auto ticket = e.views.views().queues.by_ticket(a.outcome->ticket().ticket_id(), e.clock.now());
   if (!ticket) throw refuse(v1::BUSY, "The queue's view is late.");
   e.presence.heard(ticket->ticket_id);
-  co_return answered(a.outcome.ticket().existing() ? 200 : 201, a, body_of_ticket(e, *ticket, ctx.caller->device));
+  co_return answered(a.outcome->ticket().existing() ? 200 : 201, a, body_of_ticket(e, *ticket, ctx.caller->device));
 }
 
 }  // namespace

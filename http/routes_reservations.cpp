@@ -132,7 +132,7 @@ reply place(engine& e, request_context& ctx) {
   const auto a = co_await ask_for(e, ctx, body, show_id, reservation_id, std::move(wish));
   std::string out;
   json_writer json{out};
-  const auto& outcome = a.outcome.reservation();
+  const auto& outcome = a.outcome->reservation();
   // How the house chose follows from the seats, so that a retry is told the same.
   if (body.has_best_available()) write_choice(json, outcome, blocks_of(value_of(e.shows.find(show_id))->seats(), outcome.seats()));
   else write_outcome(json, outcome);
@@ -165,7 +165,7 @@ reply answer_reservation(engine& e, request_context& ctx, actors::request_ptr r)
   const auto a = co_await ask(e, ctx, std::move(r));
   std::string out;
   json_writer json{out};
-  write_outcome(json, a.outcome.reservation());
+  write_outcome(json, a.outcome->reservation());
   co_return answered(200, a, std::move(out));
 }
 

@@ -36,12 +36,12 @@ result<void> journal::load() {
   return {};
 }
 
-void journal::hand_over(std::unique_ptr<v1::Record> record, durable_callback done) {
+void journal::hand_over(std::shared_ptr<v1::Record> record, durable_callback done) {
   const auto hashes = record ? hashes_of(*record) : record_hashes{};
   hand_over(std::move(record), hashes, std::move(done));
 }
 
-void journal::hand_over(std::unique_ptr<v1::Record> record, const record_hashes& hashes, durable_callback done,
+void journal::hand_over(std::shared_ptr<v1::Record> record, const record_hashes& hashes, durable_callback done,
                         std::optional<person_key> person) {
   bool announce = false;
   {

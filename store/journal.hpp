@@ -40,10 +40,11 @@ class journal {
   /// The previous hash is known, and set, when the record is written.
   /// Thread-safe, never blocks on the disk. `record` may be null: then only the order matters.
   /// After a failure the callbacks of what waits are dropped, never called.
-  void hand_over(std::unique_ptr<v1::Record> record, durable_callback done);
+  /// Whoever keeps a share of the record reads it when `done` is called, and not before.
+  void hand_over(std::shared_ptr<v1::Record> record, durable_callback done);
   /// The same for a record whose hashes are known.
   /// @param person_key  kept by the same synced batch, for the user that the record is about
-  void hand_over(std::unique_ptr<v1::Record> record, const record_hashes&, durable_callback done,
+  void hand_over(std::shared_ptr<v1::Record> record, const record_hashes&, durable_callback done,
                  std::optional<person_key> person_key = std::nullopt);
 
   /// Writes what waits (at most 1,024 records or 1 MiB) in one synced batch and calls back. For one thread at a time.
@@ -54,7 +55,7 @@ class journal {
 
  private:
   struct entry {
-    std::unique_ptr<v1::Record> record;  // null: only the order matters
+    std::shared_ptr<v1::Record> record;  // null: only the order matters
     durable_callback done;
     std::optional<person_key> person;
   };

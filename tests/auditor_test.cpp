@@ -1041,14 +1041,14 @@ std::vector<v1::Record> log_of_a_crowd(std::uint64_t seed) {
       const auto& user = buyers[w.below(buyers.size())];
       placed.push_back(w.send(reservation_ref(make_reservation_id(show, std::to_string(i))), wish(user, seats, standing), user));
     } else {
-      const auto& before = *placed[w.below(placed.size())]->request;
+      const auto& before = *placed[w.below(placed.size())];
       const auto what = w.below(5);
       w.send(before.to, order([&](auto& r) {
                if (what == 0) r.mutable_release();
                else if (what == 1) r.mutable_cancel();
                else r.mutable_pay();
              }),
-             before.user_id);
+             before.request->user_id);
     }
     w.run_some(w.below(12));
     if (w.below(4) == 0) w.let_pass(std::chrono::milliseconds{w.below(40'000)});

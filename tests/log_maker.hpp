@@ -476,7 +476,7 @@ class log_maker {
   /// Decides and records, and does at once what follows from it. @return whether something was recorded
   bool ask(actors::request& r, actors::answer* answer = nullptr) {
     auto d = engine_.decide(r.to, r.command, {now(), r.user_id, r.role});
-    if (answer) answer->outcome = d.outcome;
+    if (answer) answer->outcome = std::make_shared<v1::Outcome>(d.outcome);
     if (!d.records()) return answer && !d.is_refused();
     const auto to = r.to;
     auto made = engine_.record(r, now(), std::move(d));

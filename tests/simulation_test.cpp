@@ -202,9 +202,10 @@ TEST_CASE("buyers who want the same seats never share one, and nobody gets a par
           placed.push_back(w.send(reservation_ref(make_reservation_id(show, std::to_string(i))), place(w, user, chosen, standing), user));
           all.push_back(placed.back());
         } else {
-          const auto& before = *placed[w.below(placed.size())]->request;
+          const auto& before = *placed[w.below(placed.size())];
+          const auto& user_id = before.request->user_id;
           const auto what = w.below(4);
-          all.push_back(w.send(before.to, what == 0 ? release() : what == 1 ? cancel() : pay(before.user_id, std::to_string(i)), before.user_id));
+          all.push_back(w.send(before.to, what == 0 ? release() : what == 1 ? cancel() : pay(user_id, std::to_string(i)), user_id));
         }
         w.run_some(w.below(12));
         if (w.below(4) == 0) w.let_pass(milliseconds{w.below(40'000)});
@@ -216,7 +217,7 @@ TEST_CASE("buyers who want the same seats never share one, and nobody gets a par
       for (const auto& q : placed) {
         accepted += q->accepted();
         const auto& known = w.book.halls[show].reservations;
-        REQUIRE(known.contains(q->request->to.name()) == q->accepted());
+        REQUIRE(known.contains(q->to.name()) == q->accepted());
         if (!q->accepted()) refusals.insert(q->refused());
       }
       REQUIRE(w.book.faults.empty());

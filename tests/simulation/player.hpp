@@ -305,17 +305,17 @@ class player {
       hear_refusal(a, answer.rejection->code());
       return;
     }
-    if (answer.at && !answer.outcome.unchanged()) expect_recorded(*a.from, answer);
+    if (answer.at && !answer.outcome->unchanged()) expect_recorded(*a.from, answer);
     if (a.from->key.empty()) return;
     probes_.met(probe::retry_got_the_same_answer, answer.replayed && known.accepted);
     probes_.met(probe::retry_after_a_crash_found_it_done, known.lost && !known.accepted && answer.replayed);
-    probes_.met(probe::retry_after_a_crash_did_it, known.lost && !known.accepted && !answer.replayed && !answer.outcome.unchanged());
+    probes_.met(probe::retry_after_a_crash_did_it, known.lost && !known.accepted && !answer.replayed && !answer.outcome->unchanged());
     if (known.accepted) {
-      auto same = answer.outcome;
+      auto same = *answer.outcome;
       same.clear_unchanged();
       expect(same.SerializeAsString() == known.accepted->SerializeAsString(), "A retry of step " + std::to_string(a.from->number) + " was told something else.");
-    } else if (!answer.outcome.unchanged()) {
-      known.accepted = answer.outcome;
+    } else if (!answer.outcome->unchanged()) {
+      known.accepted = *answer.outcome;
     }
   }
 
@@ -329,7 +329,7 @@ class player {
 
   /// The record that an answer names is on disk, and is the one.
   void expect_recorded(const step& s, const actors::answer& a) {
-    acknowledged_.push_back({*a.at, a.outcome, "step " + std::to_string(s.number)});
+    acknowledged_.push_back({*a.at, *a.outcome, "step " + std::to_string(s.number)});
     expect_recorded(acknowledged_.back());
   }
   void expect_recorded(const acknowledged& told) {

@@ -41,7 +41,7 @@ class tale {
     if (!listener_) return;
     std::string text = "      answered step " + std::to_string(s.number) + ": ";
     if (a.rejection) text += v1::Code_Name(a.rejection->code());
-    else text += a.replayed ? "done before" : a.outcome.unchanged() ? "nothing to do" : "done";
+    else text += a.replayed ? "done before" : a.outcome->unchanged() ? "nothing to do" : "done";
     line(text + ".");
   }
   void line(std::string text) {

@@ -39,6 +39,7 @@ class virtual_clock final : public wall_clock {
 /// A request under way, and the answer once it is there.
 struct question {
   actors::request_ptr request;
+  v1::EntityRef to;
   int answers = 0;
   actors::answer answer;
   [[nodiscard]] bool accepted() const { return answers == 1 && !answer.rejection; }
@@ -123,6 +124,7 @@ class world {
   question_ptr send(v1::EntityRef to, v1::Command command, std::string user_id = {}, std::string key = {}, std::uint64_t fingerprint = 0) {
     auto q = std::make_shared<question>();
     q->request = std::make_shared<actors::request>();
+    q->to = to;
     auto& r = *q->request;
     r.to = std::move(to);
     r.command = std::move(command);
