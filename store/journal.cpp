@@ -28,7 +28,7 @@ result<void> journal::load() {
     auto stored = database_.last_stored(p);
     if (!stored) return stored.error();
     if (stored->empty()) continue;
-    last_hash_[p] = sha256(*stored);
+    last_hash_[p] = usher::sha256({*stored});
     v1::Record last;
     if (!last.ParseFromString(*stored)) return failure{errc::corrupted, "the last record of partition " + std::to_string(p) + " can't be decoded"};
     latest_ms_[p] = std::max(last.at_ms(), last.latest_ms());
@@ -60,20 +60,18 @@ void journal::hand_over(std::shared_ptr<v1::Record> record, const record_hashes&
 }
 
 void journal::collect() {
-  std::deque<entry> fresh;
-  {
-    const std::lock_guard lock{mutex_};
-    fresh.swap(queue_);
-  }
-  if (backlog_.empty()) {
-    backlog_.swap(fresh);
-  } else {
-    std::move(fresh.begin(), fresh.end(), std::back_inserter(backlog_));
-  }
+  const std::lock_guard lock{mutex_};
+  if (backlog_.empty()) return backlog_.swap(queue_);
+  std::move(queue_.begin(), queue_.end(), std::back_inserter(backlog_));
+  queue_.clear();
 }
 
 journal::round journal::take_round() {
   round r;
+  const auto at_most = std::min(backlog_.size(), round_records_max);
+  r.stored.reserve(at_most);
+  r.records.reserve(at_most);
+  r.callbacks.reserve(at_most);
   std::size_t bytes = 0;
   while (!backlog_.empty()) {
     if (backlog_.front().record && (r.records.size() == round_records_max || bytes >= round_bytes_max)) break;
@@ -85,7 +83,7 @@ journal::round journal::take_round() {
     }
     const log_position at{e.record->partition(), e.record->index()};
     auto& last_hash = last_hash_[at.partition];
-    e.record->set_previous_hash(last_hash);
+    if (last_hash) e.record->set_previous_hash(last_hash->data(), last_hash->size());
     auto& latest_ms = latest_ms_[at.partition];
     latest_ms = std::max(latest_ms, e.record->at_ms());
     if (latest_ms != e.record->at_ms()) e.record->set_latest_ms(latest_ms);
@@ -93,7 +91,7 @@ journal::round journal::take_round() {
     for (const auto& event : e.record->events())
       if (event.user().has_erased()) r.persons.push_back({event.stream().group(), std::nullopt});
     auto stored = e.record->SerializeAsString();
-    last_hash = sha256(stored);
+    last_hash = usher::sha256({stored});
     bytes += stored.size();
     r.stored.emplace_back(at, std::move(stored));
     r.records.push_back(std::move(e.record));

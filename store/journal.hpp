@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "events/sha256.hpp"
 #include "store/database.hpp"
 #include "store/index.hpp"
 
@@ -85,7 +86,7 @@ class journal {
 
   // The writing thread's own.
   std::deque<entry> backlog_;
-  std::array<std::string, partition_count> last_hash_;
+  std::array<std::optional<sha256_digest>, partition_count> last_hash_;  // none: no record yet
   std::array<std::int64_t, partition_count> latest_ms_{};  // the greatest at_ms so far
 };
 
