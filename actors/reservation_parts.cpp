@@ -77,6 +77,7 @@ void list_places(const Placed& p, Out& out) {
 template <class Placed>
 std::vector<errand> taking_parts(const v1::EntityRef& ref, const Placed& p, std::uint32_t ticket_limit, bool paid) {
   std::vector<errand> parts;
+  parts.reserve(static_cast<std::size_t>(1 + p.seats_size() + p.general_admission_size() + (paid ? 1 : 0)));
   parts.push_back(using_allowance(ref, p.user_id(), quantity_of(p), ticket_limit));
   add_parts(
       parts, ref.group(), p,

@@ -26,19 +26,23 @@ constexpr std::array<std::pair<v1::Kind, std::string_view>, 9> words{{
     {v1::PROVIDER, "provider"},
 }};
 
-/// 80 bits of SHA-256 over `prefix` and `seed`. The prefix keeps ids of different kinds apart where they share a seed.
-std::string digest(std::string_view prefix, std::string_view seed) {
+/// Appends 80 bits of SHA-256 over `prefix` and `seed`. The prefix keeps ids of different kinds apart where they share a seed.
+void append_digest(std::string& id, std::string_view prefix, std::string_view seed) {
   const auto hash = sha256({prefix, seed});
-  std::string out(digest_length, '\0');
   for (std::size_t i = 0; i != digest_length; ++i) {
     const std::size_t bit = i * 5;
     const unsigned two_bytes = (unsigned{hash[bit / 8]} << 8) | hash[bit / 8 + 1];
-    out[i] = base32[(two_bytes >> (11 - bit % 8)) & 31];
+    id += base32[(two_bytes >> (11 - bit % 8)) & 31];
   }
-  return out;
 }
 
-std::string make_id(std::string_view prefix, std::string_view seed) { return std::string{prefix} + digest(prefix, seed); }
+std::string make_id(std::string_view prefix, std::string_view seed) {
+  std::string id;
+  id.reserve(prefix.size() + digest_length);
+  id += prefix;
+  append_digest(id, prefix, seed);
+  return id;
+}
 
 std::string_view without(std::string_view prefix, std::string_view id) {
   return id.starts_with(prefix) ? id.substr(prefix.size()) : id;
@@ -74,11 +78,18 @@ std::optional<two_parts> split(std::string_view prefix, std::string_view id) {
   return parts;
 }
 
+std::string show_named(std::string_view digest) {
+  constexpr std::string_view prefix = "shw_";
+  std::string id;
+  id.reserve(prefix.size() + digest.size());
+  return id.append(prefix).append(digest);
+}
+
 v1::EntityRef ref(v1::Kind kind, std::string group, std::string name = {}) {
   v1::EntityRef out;
   out.set_kind(kind);
   out.set_group(std::move(group));
-  out.set_name(std::move(name));
+  if (!name.empty()) out.set_name(std::move(name));
   return out;
 }
 
@@ -159,10 +170,14 @@ v1::EntityRef provider_ref(std::string name) { return ref(v1::PROVIDER, std::mov
 std::string make_show_id(std::string_view seed) { return make_id("shw_", seed); }
 
 std::string make_reservation_id(std::string_view show_id, std::string_view seed) {
-  std::string id{"rsv_"};
-  id += without("shw_", show_id);
+  constexpr std::string_view prefix = "rsv_";
+  const auto show = without("shw_", show_id);
+  std::string id;
+  id.reserve(prefix.size() + show.size() + 1 + digest_length);
+  id += prefix;
+  id += show;
   id += '_';
-  id += digest("rsv_", seed);
+  append_digest(id, prefix, seed);
   return id;
 }
 
@@ -195,7 +210,7 @@ std::string make_payment_id(std::string_view reservation_id, std::uint32_t attem
 std::string show_of_reservation(std::string_view reservation_id) {
   const auto parts = split("rsv_", reservation_id);
   if (!parts || !is_plain(parts->second)) return {};
-  return "shw_" + std::string{parts->first};
+  return show_named(parts->first);
 }
 
 std::string reservation_of_payment(std::string_view payment_id) {
@@ -208,7 +223,7 @@ std::string reservation_of_payment(std::string_view payment_id) {
 std::string show_of_ticket(std::string_view ticket_id) {
   const auto parts = split("qt_", ticket_id);
   if (!parts || !number_from<std::uint64_t>(parts->second)) return {};
-  return "shw_" + std::string{parts->first};
+  return show_named(parts->first);
 }
 
 std::uint64_t number_of_ticket(std::string_view ticket_id) {
