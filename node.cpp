@@ -467,6 +467,7 @@ void node::impl::keep_house() {
     look_after_views();
     presence->sweep();
     if (auto flushed = index.flush(*db); !flushed) return fail(flushed.error());
+    if (auto learned = index.learn_streams(); !learned) spdlog::warn("event=streams_not_learned detail=\"{}\"", learned.error().detail);
   }
 }
 

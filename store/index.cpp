@@ -63,6 +63,8 @@ void put_checkpoints(database::row_writer& rows, const std::map<std::uint32_t, s
 
 failure unreadable(std::string_view family) { return {errc::corrupted, "a row of " + std::string{family} + " can't be read"}; }
 
+constexpr std::size_t learned_at_once = 1 << 18;  // streams
+
 using row_reader = std::function<bool(std::string_view key, std::string_view value)>;
 
 /// Reads the checkpoints and then the rows of one family; `row` tells whether it understood. Without one the rows are left where they are.
@@ -102,6 +104,7 @@ void engine_index::take_heads(const v1::Record& record, const std::vector<short_
     auto& s = stream_of(streams[i]);
     if (e.version() != s.head.version + 1)
       bug("an event of " + key_of(e.stream()) + " has version " + std::to_string(e.version()) + " after " + std::to_string(s.head.version));
+    if (s.head.version == 0) seen_.add(streams[i]);
     s = {{e.version(), record.index()}, changed_.number};
     changed_.heads[streams[i]] = s.head;
   }
@@ -173,9 +176,12 @@ engine_index::changes engine_index::end_portion() {
 /// What is in memory, or else what the row says, which is in memory from now on. Under the lock.
 engine_index::stream& engine_index::stream_of(const short_hash& key) const {
   const auto [place, fresh] = streams_.try_emplace(key);
-  if (fresh && rows_) place->second.head = stored_head(key);
+  if (fresh && !never_was(key)) place->second.head = stored_head(key);
   return place->second;
 }
+
+/// Of what is not in memory. Under the lock.
+bool engine_index::never_was(const short_hash& key) const { return !rows_ || (all_seen_ && !seen_.may_hold(key)); }
 
 /// Rows of this run are in memory until they are in a file, so that only files are looked into.
 stream_head engine_index::stored_head(const short_hash& key) const {
@@ -214,7 +220,7 @@ stream_head engine_index::head(const short_hash& key) const {
   std::unique_lock lock{mutex_};
   for (;;) {
     if (const auto found = streams_.find(key); found != streams_.end()) return found->second.head;
-    if (!rows_) return {};
+    if (never_was(key)) return {};
     const auto drops = drops_;
     lock.unlock();
     const auto stored = stored_head(key);
@@ -322,6 +328,7 @@ result<void> engine_index::load(database& db) {
   if (rows_ || !streams_.empty()) bug("an index is loaded twice");
   rows_ = &db;
   rows_in_memory_ = db.holds_in_memory(family::streams);
+  next_to_learn_ = "s";
   if (auto loaded = load_rows(db); !loaded) return loaded;
   for (std::uint32_t p = 0; p != partition_count; ++p)
     if (auto caught_up = catch_up(db, p); !caught_up) return caught_up;
@@ -378,6 +385,28 @@ result<void> engine_index::flush(database& db) {
   if (auto filed = db.flush_derived(); !filed) return filed;
   unfiled_ = 0;
   if (crowded) drop_streams();
+  return {};
+}
+
+result<void> engine_index::learn_streams() {
+  if (!next_to_learn_) return {};
+  const auto from = std::exchange(next_to_learn_, std::nullopt);
+  std::size_t learned = 0;
+  bool good = true;
+  auto read = rows_->each(family::streams, "s", *from, [&](std::string_view key, std::string_view) {
+    if (learned++ == learned_at_once) {
+      next_to_learn_ = key;
+      return false;
+    }
+    good = key.size() == 17;
+    const std::lock_guard lock{mutex_};  // for each alone, as others wait for it
+    if (good) seen_.add(hash_in(key));
+    return good;
+  });
+  if (!read) return read;
+  if (!good) return unreadable("streams");
+  const std::lock_guard lock{mutex_};
+  all_seen_ = !next_to_learn_;
   return {};
 }
 

@@ -15,6 +15,7 @@
 
 #include "store/database.hpp"
 #include "store/hash.hpp"
+#include "store/hash_filter.hpp"
 
 namespace usher::store {
 
@@ -52,7 +53,8 @@ class engine_index {
   void admit(v1::Record&, const record_hashes&);
 
   /// Where a stream stands. Of one that nobody asked for since the start a row is read, and kept: so ask before `admit`, which
-  /// would read it while others wait. A row that can't be read is a bug and aborts.
+  /// would read it while others wait. A row that can't be read is a bug and aborts. Cost: some 2 us where a file is asked; of most
+  /// streams that never were none is, as soon as the stored ones are known.
   stream_head head(const v1::EntityRef&) const;
   stream_head head(const short_hash& of_entity) const;
   std::optional<known_key> find_key(std::string_view user_id, std::string_view key) const;
@@ -79,6 +81,11 @@ class engine_index {
   /// meanwhile. Every so many records all derived families go into files, whether they grow or not: a family that rarely does
   /// would be far behind after a kill. Where there are too many streams in memory, those that are on disk are dropped.
   result<void> flush(database&);
+  /// Gets to know some more of the streams that were stored when it was loaded, until it knows them all: from then on most that
+  /// never were are told apart without a look into files. For the thread that flushes.
+  /// @error corrupted, io_failure  rows can't be read: it learns no more, and files go on being asked
+  /// Cost: 0.1 s for 262,144 streams; nothing once all are known.
+  result<void> learn_streams();
   std::size_t streams_in_memory() const;
 
  private:
@@ -125,6 +132,7 @@ class engine_index {
   void end_record(const v1::Record&);
   changes end_portion();
   stream& stream_of(const short_hash&) const;
+  bool never_was(const short_hash&) const;
   stream_head stored_head(const short_hash&) const;
   bool too_many_streams() const;
   void drop_streams();
@@ -143,6 +151,8 @@ class engine_index {
   mutable by_hash<stream> streams_;  // what is not here is in a file
   std::uint64_t drops_ = 0;          // how often streams were dropped
   std::size_t drop_above_ = streams_max_;
+  hash_filter seen_;            // streams that began since the start, and of the stored ones those that it learned
+  bool all_seen_ = false;       // seen_ has all that there are
   std::map<due_place, entity_ptr> deadlines_;
   by_hash<std::int64_t> deadline_of_;
   by_hash<remembered> keys_;
@@ -153,6 +163,7 @@ class engine_index {
   std::deque<changes> full_;  // portions that grow no more
 
   std::deque<changes> frozen_;     // the flushing thread's own: taken over, and not yet written
+  std::optional<std::string> next_to_learn_;  // the first row of a stream that seen_ may not have
   std::uint64_t unfiled_ = 0;      // records whose rows were written since all rows were filed
   std::uint64_t last_written_ = 0; // the number of the last portion that was
 };

@@ -7,9 +7,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <random>
+
 #include "store/audit.hpp"
 #include "store/database.hpp"
 #include "store/hash.hpp"
+#include "store/hash_filter.hpp"
 #include "store/index.hpp"
 #include "tests/support.hpp"
 
@@ -141,6 +145,18 @@ TEST_CASE("rows of a derived family can be put, read in order under a prefix, an
   CHECK(keys("", "") == "");
 }
 
+TEST_CASE("a filter of hashes never denies one that was added, and denies nearly all others") {
+  constexpr int added = 100'000;
+  std::mt19937_64 random{11};
+  std::vector<store::short_hash> all;
+  store::hash_filter filter;
+  for (int i = 0; i != added; ++i) filter.add(all.emplace_back(store::short_hash{random(), random()}));
+  CHECK(std::ranges::all_of(all, [&](const auto& h) { return filter.may_hold(h); }));
+  int wrong = 0;
+  for (int i = 0; i != added; ++i) wrong += filter.may_hold({random(), random()});
+  CHECK(wrong < added / 100);
+}
+
 TEST_CASE("data of another format is refused with words that tell both") {
   temp_dir dir;
   { auto db = open(dir); REQUIRE(db->put_meta("format", "0").has_value()); }
@@ -259,6 +275,32 @@ TEST_CASE("the index knows the same after a restart, whether nothing, a part or 
   REQUIRE(due.size() == 1);
   CHECK(due[0].at == from_ms(7000));
   CHECK(usher::key_of(due[0].entity) == "seat/shw_x/A-1");
+}
+
+TEST_CASE("every stream that was ever written is found after a restart, whether those of before were learned or not") {
+  constexpr int seats = 500;
+  temp_dir dir;
+  {
+    auto db = open(dir);
+    store::engine_index index;
+    written_log log{*db, index, {}};
+    for (int i = 1; i <= seats; ++i) log.add(record_of(static_cast<std::uint64_t>(i), {{"old-" + std::to_string(i), 1}}));
+    REQUIRE(index.flush(*db).has_value());
+    REQUIRE(db->flush().has_value());
+    log.add(record_of(seats + 1, {{"folded", 1}}));
+  }
+  auto db = open(dir);
+  store::engine_index index;
+  REQUIRE(index.load(*db).has_value());
+  written_log log{*db, index, {}};
+  log.add(record_of(seats + 2, {{"new", 1}}));
+  if (GENERATE(false, true)) REQUIRE(index.learn_streams().has_value());
+  log.add(record_of(seats + 3, {{"newer", 1}}));
+  for (int i = 1; i <= seats; ++i) {
+    CHECK(index.head(seat_ref("shw_x", "old-" + std::to_string(i))).index == static_cast<std::uint64_t>(i));
+    CHECK(index.head(seat_ref("shw_x", "none-" + std::to_string(i))).version == 0);
+  }
+  for (const auto* name : {"folded", "new", "newer"}) CHECK(index.head(seat_ref("shw_x", name)).version == 1);
 }
 
 TEST_CASE("families that were written out at different times are each caught up from their own checkpoint") {
