@@ -105,28 +105,41 @@ void engine_index::take_heads(const v1::Record& record, const std::vector<short_
     if (e.version() != s.head.version + 1)
       bug("an event of " + key_of(e.stream()) + " has version " + std::to_string(e.version()) + " after " + std::to_string(s.head.version));
     if (s.head.version == 0) seen_.add(streams[i]);
-    s = {{e.version(), record.index()}, changed_.number};
-    changed_.heads[streams[i]] = s.head;
+    s.head = {e.version(), record.index()};
+    note_head(streams[i], s);
   }
+}
+
+/// Puts it into the portion, once.
+void engine_index::note_head(const short_hash& key, stream& s) {
+  if (s.portion != changed_.number) {
+    s.portion = changed_.number;
+    s.place = static_cast<std::uint32_t>(changed_.heads.size());
+    changed_.heads.push_back({key, {}});
+  }
+  changed_.heads[s.place].head = s.head;
 }
 
 void engine_index::take_deadlines(const v1::Record& record, const std::vector<short_hash>& streams) {
-  for (int i = 0; i != record.events_size(); ++i) move_deadline(streams[i], record.events(i).deadline_ms(), record.events(i).stream());
+  for (int i = 0; i != record.events_size(); ++i) {
+    const auto& e = record.events(i);
+    if (e.version() == 1 && e.deadline_ms() == 0) continue;  // it has none, and never had
+    const auto before = deadline_of_.find(streams[i]);
+    if ((before == deadline_of_.end() ? 0 : before->second) == e.deadline_ms()) continue;
+    if (before != deadline_of_.end()) deadlines_.erase({before->second, streams[i]});
+    auto& change = changed_.deadlines[streams[i]] = {e.deadline_ms(), {}};
+    if (e.deadline_ms() == 0) {
+      deadline_of_.erase(before);
+    } else {
+      change.entity = e.stream().SerializeAsString();
+      add_deadline(streams[i], e.deadline_ms(), change.entity);
+    }
+  }
 }
 
-void engine_index::move_deadline(const short_hash& key, std::int64_t deadline_ms, const v1::EntityRef& entity) {
-  const auto before = deadline_of_.find(key);
-  if ((before == deadline_of_.end() ? 0 : before->second) == deadline_ms) return;
-  if (before != deadline_of_.end()) deadlines_.erase({before->second, key});
-  entity_ptr kept;
-  if (deadline_ms != 0) {
-    kept = std::make_shared<const v1::EntityRef>(entity);
-    deadlines_.emplace(std::pair{deadline_ms, key}, kept);
-    deadline_of_[key] = deadline_ms;
-  } else {
-    deadline_of_.erase(before);
-  }
-  changed_.deadlines[key] = {deadline_ms, std::move(kept)};
+void engine_index::add_deadline(const short_hash& key, std::int64_t at_ms, std::string_view entity) {
+  deadlines_.emplace(std::pair{at_ms, key}, entity);
+  deadline_of_[key] = at_ms;
 }
 
 void engine_index::take_key(const v1::Record& record, const short_hash& key) {
@@ -226,7 +239,7 @@ stream_head engine_index::head(const short_hash& key) const {
     const auto stored = stored_head(key);
     lock.lock();
     // It may have changed meanwhile, and been dropped after that.
-    if (drops == drops_) return streams_.try_emplace(key, stream{stored, 0}).first->second.head;
+    if (drops == drops_) return streams_.try_emplace(key, stream{stored}).first->second.head;
   }
 }
 
@@ -251,7 +264,8 @@ std::vector<engine_index::due> engine_index::due_at(time_point now, std::size_t 
   for (auto i = behind ? deadlines_.upper_bound(*behind) : deadlines_.begin(); i != deadlines_.end(); ++i) {
     const auto& [place, entity] = *i;
     if (place.first > to_ms(now) || all.size() == limit) break;
-    all.push_back({from_ms(place.first), *entity, place});
+    all.push_back({from_ms(place.first), {}, place});
+    if (!all.back().entity.ParseFromString(entity)) bug("a deadline of nobody");
   }
   return all;
 }
@@ -270,10 +284,10 @@ result<void> engine_index::load_rows(const database& db) {
   auto& c = loaded_;
   auto read = load_family(db, family::streams, "streams", 's', c.streams, nullptr);
   if (!read) return read;
+  v1::EntityRef entity;
   read = load_family(db, family::timers, "timers", 't', c.timers, [&](auto key, auto value) {
-    v1::EntityRef entity;
     if (value.size() < 8 || !entity.ParseFromArray(value.data() + 8, static_cast<int>(value.size() - 8))) return false;
-    move_deadline(hash_in(key), static_cast<std::int64_t>(number_at(value, 0)), entity);
+    add_deadline(hash_in(key), static_cast<std::int64_t>(number_at(value, 0)), value.substr(8));
     return true;
   });
   if (!read) return read;
@@ -284,9 +298,7 @@ result<void> engine_index::load_rows(const database& db) {
     latest_ms_ = std::max(latest_ms_, at_ms);
     return true;
   });
-  if (!read) return read;
-  changed_ = {};  // what was just read is on disk
-  return {};
+  return read;
 }
 
 /// @return whether a portion waits to be written
@@ -348,10 +360,9 @@ result<void> engine_index::write(database& db, const changes& c) const {
   written = db.put_derived(family::timers, [&](database::row_writer& rows) {
     std::string value;
     for (const auto& [key, change] : c.deadlines) {
-      const auto& [at_ms, entity] = change;
-      value = view(numbers(at_ms));
-      if (entity) entity->AppendToString(&value);
-      entity ? rows.put(view(row_key('t', key)), value) : rows.erase(view(row_key('t', key)));
+      const auto name = row_key('t', key);
+      value.assign(view(numbers(change.at_ms))).append(change.entity);
+      change.at_ms == 0 ? rows.erase(view(name)) : rows.put(view(name), value);
     }
     put_checkpoints(rows, c.upto, loaded_.timers);
   });

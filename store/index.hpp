@@ -90,11 +90,11 @@ class engine_index {
 
  private:
   using ends = std::array<std::uint64_t, partition_count>;
-  using entity_ptr = std::shared_ptr<const v1::EntityRef>;
 
   struct stream {
     stream_head head;
-    std::uint64_t portion = 0;  ///< in which it changed last; 0: not since the start
+    std::uint32_t portion = 0;  ///< in which it changed last; 0: not since the start
+    std::uint32_t place = 0;    ///< in that portion's heads
   };
   struct remembered {
     known_key known;
@@ -104,13 +104,14 @@ class engine_index {
   using by_hash = boost::unordered_flat_map<short_hash, T, short_hash_hasher>;
   /// A portion of what to write: that of some records, each as a whole. Of a stream that they moved again and again the last counts.
   struct changes {
-    struct deadline_change { std::int64_t at_ms = 0; entity_ptr entity; };  // null: no deadline any more
+    struct head_change { short_hash key; stream_head head; };
+    struct deadline_change { std::int64_t at_ms = 0; std::string entity; };  // 0: no deadline any more
     struct key_change { short_hash key; std::optional<remembered> value; };
-    by_hash<stream_head> heads;
+    std::vector<head_change> heads;
     by_hash<deadline_change> deadlines;
     std::vector<key_change> keys;
     std::map<std::uint32_t, std::uint64_t> upto;  ///< by partition, of those that changed
-    std::uint64_t number = 1;                     ///< 1, 2, 3 …
+    std::uint32_t number = 1;                     ///< 1, 2, 3 …
     std::uint64_t records = 0;
     bool empty() const { return upto.empty() && keys.empty(); }
     bool full() const { return std::max(heads.size(), keys.size()) >= 1024; }
@@ -124,9 +125,10 @@ class engine_index {
 
   void expect_next(const v1::Record&) const;
   void take_heads(const v1::Record&, const std::vector<short_hash>&);
+  void note_head(const short_hash&, stream&);
   void take_deadlines(const v1::Record&, const std::vector<short_hash>&);
   void take_key(const v1::Record&, const short_hash&);
-  void move_deadline(const short_hash&, std::int64_t deadline_ms, const v1::EntityRef&);
+  void add_deadline(const short_hash&, std::int64_t at_ms, std::string_view entity);
   void remember(const short_hash&, const remembered&);
   void forget_old_keys();
   void end_record(const v1::Record&);
@@ -153,7 +155,7 @@ class engine_index {
   std::size_t drop_above_ = streams_max_;
   hash_filter seen_;            // streams that began since the start, and of the stored ones those that it learned
   bool all_seen_ = false;       // seen_ has all that there are
-  std::map<due_place, entity_ptr> deadlines_;
+  std::map<due_place, std::string> deadlines_;  // of each the EntityRef, as its row has it
   by_hash<std::int64_t> deadline_of_;
   by_hash<remembered> keys_;
   std::deque<std::pair<std::int64_t, short_hash>> keys_by_time_;
@@ -165,7 +167,7 @@ class engine_index {
   std::deque<changes> frozen_;     // the flushing thread's own: taken over, and not yet written
   std::optional<std::string> next_to_learn_;  // the first row of a stream that seen_ may not have
   std::uint64_t unfiled_ = 0;      // records whose rows were written since all rows were filed
-  std::uint64_t last_written_ = 0; // the number of the last portion that was
+  std::uint32_t last_written_ = 0; // the number of the last portion that was
 };
 
 }  // namespace usher::store
