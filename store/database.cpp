@@ -9,7 +9,6 @@
 #include <rocksdb/env.h>
 #include <rocksdb/file_checksum.h>
 #include <rocksdb/filter_policy.h>
-#include <rocksdb/memtablerep.h>
 #include <rocksdb/options.h>
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
@@ -26,6 +25,7 @@
 #include "events/upcast.hpp"
 #include "store/bug.hpp"
 #include "store/files.hpp"
+#include "store/row_buffer.hpp"
 
 namespace usher::store {
 namespace {
@@ -120,7 +120,7 @@ rocksdb::ColumnFamilyOptions family_options(family f, const std::shared_ptr<rock
     if (f == family::views) o.memtable_insert_with_hint_prefix_extractor = std::make_shared<kind_of_row>();
   }
   // Written all the time and read at start alone: what comes is put at the end, and sorted when the buffer is full.
-  if (f == family::streams || f == family::timers || f == family::idempotency) o.memtable_factory = std::make_shared<rocksdb::VectorRepFactory>();
+  if (f == family::streams || f == family::timers || f == family::idempotency) o.memtable_factory = buffers_sorted_when_read();
   o.compression = rocksdb::kLZ4Compression;
   if (f == family::persons) {
     o.compression = rocksdb::kNoCompression;  // of random bytes

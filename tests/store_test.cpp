@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <map>
 #include <random>
 
 #include "store/audit.hpp"
@@ -143,6 +144,45 @@ TEST_CASE("rows of a derived family can be put, read in order under a prefix, an
   CHECK(keys("", "") == "a/1 c \xff ");
   REQUIRE(db->erase_prefix(f, "").has_value());
   CHECK(keys("", "") == "");
+}
+
+TEST_CASE("rows whose keys are hashes come back in order, each as it was last written, from memory and from files") {
+  const bool filed = GENERATE(false, true);
+  temp_dir dir;
+  auto db = open(dir);
+  std::mt19937 random{7};
+  std::map<std::string, std::string> expected;
+  for (int batch = 0; batch != 20; ++batch) {
+    std::vector<store::database::row> rows;
+    for (int i = 0; i != 200; ++i) {
+      std::string key(1 + random() % 12, 'k');
+      for (auto& c : key) c = static_cast<char>(random() % 3);
+      auto value = std::to_string(random());
+      if (random() % 4 == 0) {
+        expected.erase(key);
+        rows.push_back({std::move(key), std::nullopt});
+      } else {
+        expected[key] = value;
+        rows.push_back({std::move(key), std::move(value)});
+      }
+    }
+    REQUIRE(db->put_derived(store::family::timers, rows).has_value());
+    if (filed && batch % 8 == 3) REQUIRE(db->flush().has_value());
+  }
+  std::map<std::string, std::string> found;
+  std::string last;
+  REQUIRE(db->each(store::family::timers, "", "", [&](std::string_view key, std::string_view value) {
+    CHECK((found.empty() || last < key));
+    last = key;
+    return found.emplace(key, value).second;
+  }).has_value());
+  CHECK(found == expected);
+  for (const auto& [key, value] : expected) {
+    CHECK(db->get(store::family::timers, key).value() == value);
+    CHECK(db->last_of(store::family::timers, "", key).value() == std::pair{key, value});
+  }
+  CHECK_FALSE(db->get(store::family::timers, "none").value());
+  CHECK(db->last_of(store::family::timers, "", "none").value()->first == expected.rbegin()->first);
 }
 
 TEST_CASE("a filter of hashes never denies one that was added, and denies nearly all others") {
