@@ -3,6 +3,7 @@
 #include "events/waiting_room.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <utility>
 
@@ -15,6 +16,8 @@ constexpr std::size_t chunk_bytes = 64 * 1024;
 constexpr std::uint32_t nobody = 0;
 
 std::uint32_t or_default(std::uint32_t value, std::uint32_t otherwise) { return value == 0 ? otherwise : value; }
+
+std::uint32_t hash_of(std::string_view user_id) { return static_cast<std::uint32_t>(std::hash<std::string_view>{}(user_id)); }
 
 std::size_t lowest_bit(std::size_t n) { return n & (~n + 1); }
 
@@ -322,24 +325,36 @@ std::uint64_t waiting_room::keep(std::string_view user_id) {
 }
 
 /// Where this user's number is, or would be put.
-std::size_t waiting_room::slot_of(std::string_view user_id) const {
-  auto i = std::hash<std::string_view>{}(user_id) & (newest_.size() - 1);
-  while (newest_[i] != nobody && user_of(newest_[i]) != user_id) i = (i + 1) & (newest_.size() - 1);
+std::size_t waiting_room::slot_of(std::string_view user_id, std::uint32_t hash) const {
+  const auto mask = newest_.size() - 1;
+  auto i = hash & mask;
+  while (newest_[i].number != nobody && (newest_[i].hash != hash || user_of(newest_[i].number) != user_id)) i = (i + 1) & mask;
   return i;
 }
 
 void waiting_room::index_user(std::uint64_t number) {
-  if (users_ * 4 >= newest_.size() * 3) {
-    const auto before = std::exchange(newest_, std::vector<std::uint32_t>(std::max<std::size_t>(16, newest_.size() * 2), nobody));
-    for (const auto n : before)
-      if (n != nobody) newest_[slot_of(user_of(n))] = n;
-  }
-  auto& slot = newest_[slot_of(user_of(number))];
-  if (slot == nobody) ++users_;
-  slot = static_cast<std::uint32_t>(number);
+  if (users_ * 4 >= newest_.size() * 3) grow_index();
+  const auto user_id = user_of(number);
+  const auto hash = hash_of(user_id);
+  auto& newest = newest_[slot_of(user_id, hash)];
+  if (newest.number == nobody) ++users_;
+  newest = {static_cast<std::uint32_t>(number), hash};
 }
 
-std::uint64_t waiting_room::newest_of(std::string_view user_id) const { return newest_.empty() ? nobody : newest_[slot_of(user_id)]; }
+void waiting_room::grow_index() {
+  const auto before = std::exchange(newest_, std::vector<slot>(std::max<std::size_t>(16, newest_.size() * 2)));
+  const auto mask = newest_.size() - 1;
+  for (const auto& of_user : before) {
+    if (of_user.number == nobody) continue;
+    auto i = of_user.hash & mask;
+    while (newest_[i].number != nobody) i = (i + 1) & mask;
+    newest_[i] = of_user;
+  }
+}
+
+std::uint64_t waiting_room::newest_of(std::string_view user_id) const {
+  return newest_.empty() ? nobody : newest_[slot_of(user_id, hash_of(user_id))].number;
+}
 
 std::uint64_t waiting_room::live_of(std::string_view user_id, std::int64_t now_ms) const {
   const auto number = newest_of(user_id);

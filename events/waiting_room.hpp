@@ -48,7 +48,7 @@ class marks {
 /// their places. A place is a number's until its ticket moves to another lane, or until the draw puts those into a random order who
 /// came before the sale opened.
 /// `fold` is total: an event that makes no sense changes nothing it can't change. Nothing here asks a clock.
-/// Memory: some 80 bytes a ticket with a user's id of 20 bytes. Cost: O(log n) a question; an event costs O(log n) for each ticket
+/// Memory: some 90 bytes a ticket with a user's id of 20 bytes. Cost: O(log n) a question; an event costs O(log n) for each ticket
 /// that it is about, DrawHeld and QueueClosed O(n).
 class waiting_room {
  public:
@@ -137,6 +137,11 @@ class waiting_room {
   [[nodiscard]] std::uint32_t rank_of(std::uint64_t number) const { return number - 1 < ranks_.size() ? ranks_[number - 1] : 0; }
 
  private:
+  /// Of a hash table: a number, and the hash of its user's id, so that other users' ids are hardly ever looked at.
+  struct slot {
+    std::uint32_t number = 0;  // 0: free
+    std::uint32_t hash = 0;
+  };
   struct lane {
     std::deque<std::uint32_t> order;  // the numbers by place
     marks gone;                       // places that nobody waits at any more, though the admissions have not come by
@@ -160,7 +165,8 @@ class waiting_room {
   void enter_lane(std::uint64_t number, ticket&, std::size_t lane);
   [[nodiscard]] bool waits_at(std::size_t lane, std::uint64_t place) const;
   void index_user(std::uint64_t number);
-  [[nodiscard]] std::size_t slot_of(std::string_view user_id) const;
+  [[nodiscard]] std::size_t slot_of(std::string_view user_id, std::uint32_t hash) const;
+  void grow_index();
   std::uint64_t keep(std::string_view user_id);
   std::vector<std::uint32_t> rank();
   void sort_lanes();
@@ -169,7 +175,7 @@ class waiting_room {
 
   std::deque<ticket> tickets_;               // by number
   std::vector<std::string> names_;           // the users' ids, in chunks
-  std::vector<std::uint32_t> newest_;        // open addressing: numbers, by the hash of their user's id
+  std::vector<slot> newest_;                 // open addressing: the newest number of each user
   std::size_t users_ = 0;
   std::vector<lane> lanes_{1};
   std::map<std::uint32_t, run> runs_;        // those with somebody inside, by number from 1

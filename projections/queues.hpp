@@ -106,7 +106,7 @@ struct drawn_ticket {
   std::int64_t joined_at_ms = 0;
 };
 
-/// In memory, about 95 bytes a ticket. Every question is answered in O(log n) of the show's tickets.
+/// In memory, about 105 bytes a ticket. Every question is answered in O(log n) of the show's tickets.
 class queues final : public projection {
  public:
   queues();
