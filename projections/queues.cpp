@@ -176,6 +176,16 @@ queues::~queues() = default;
 void queues::apply(const v1::Record& record) {
   const bool concerned = std::any_of(record.events().begin(), record.events().end(), [](const auto& event) { return event.has_queue(); });
   if (!concerned) return;
+  fold(record);
+  // What is to be written is this thread's own: readers needn't wait for it.
+  for (const auto& event : record.events()) {
+    if (!event.has_queue()) continue;
+    lines_.find(event.stream().group())->second->note(event.queue());
+    changed_.insert(event.stream().group());
+  }
+}
+
+void queues::fold(const v1::Record& record) {
   const std::unique_lock lock(mutex_);
   for (const auto& event : record.events()) {
     if (!event.has_queue()) continue;
@@ -183,13 +193,11 @@ void queues::apply(const v1::Record& record) {
     auto& found = lines_[event.stream().group()];
     if (!found) found = std::make_unique<line>();
     found->fold(event.queue());
-    found->note(event.queue());
-    changed_.insert(event.stream().group());
   }
 }
 
 void queues::collect(row_writer& out) {
-  const std::unique_lock lock(mutex_);
+  const std::shared_lock lock(mutex_);
   for (const auto& id : std::exchange(changed_, {})) {
     auto& line = *lines_.at(id);
     line.bytes_since += line.fresh.size();
@@ -253,10 +261,10 @@ void queues::swap_in(projection& built) {
 std::optional<ticket_view> queues::by_ticket(std::string_view ticket_id, time_point now) const {
   const auto show_id = show_of_ticket(ticket_id);
   const auto number = number_of_ticket(ticket_id);
+  if (number == 0 || make_ticket_id(show_id, number) != ticket_id) return std::nullopt;
   const std::shared_lock lock(mutex_);
   const auto found = lines_.find(show_id);
-  if (found == lines_.end() || number == 0 || number > found->second->room.joined()) return std::nullopt;
-  if (make_ticket_id(show_id, number) != ticket_id) return std::nullopt;
+  if (found == lines_.end() || number > found->second->room.joined()) return std::nullopt;
   return found->second->view(found->first, number, now);
 }
 

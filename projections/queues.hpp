@@ -140,6 +140,7 @@ class queues final : public projection {
 
  private:
   struct line;
+  void fold(const v1::Record&);  // what readers see of it
 
   mutable std::shared_mutex mutex_;
   std::map<std::string, std::unique_ptr<line>, std::less<>> lines_;
