@@ -188,6 +188,7 @@ result<void> runner::catch_up() {
   for (std::uint32_t p = 0; p < partition_count; ++p) {
     if (auto pulled = pull(p, std::numeric_limits<std::uint64_t>::max(), true); !pulled) return pulled;
   }
+  wake_waiters();
   return {};
 }
 
@@ -210,7 +211,9 @@ result<void> runner::pull(std::uint32_t partition, std::uint64_t before, bool an
 
 result<void> runner::offer(const std::vector<store::record_ptr>& records) {
   const feeding turn(turnstile_);
-  return take_in(records);
+  auto taken = take_in(records);
+  wake_waiters();
+  return taken;
 }
 
 result<void> runner::take_in(const offered& records) {
@@ -236,7 +239,7 @@ void runner::take(const v1::Record& record) {
   applied_[record.partition()].store(record.index(), std::memory_order_release);
   total_.fetch_add(1, std::memory_order_relaxed);
   ++since_flush_;
-  wake_waiters({record.partition(), record.index()});
+  if (moved_.empty() || moved_.back() != record.partition()) moved_.push_back(record.partition());
 }
 
 void runner::fold_into(member& m, const v1::Record& record) {
@@ -255,6 +258,7 @@ void runner::fold_into(member& m, const v1::Record& record) {
 
 result<void> runner::flush_if_due() {
   if (since_flush_ < settings_.flush_every) return {};
+  wake_waiters();
   return write_all();
 }
 
@@ -549,17 +553,22 @@ void runner::forget(waiter_id id) {
   waiting_.erase(found);
 }
 
-void runner::wake_waiters(log_position at) {
+/// Not with each record: whoever is woken reads at once, and would meet the thread that folds the next one.
+void runner::wake_waiters() {
   std::vector<std::function<void()>> due;
   {
     const std::lock_guard lock(waiters_mutex_);
-    auto i = waiters_.lower_bound({log_position{at.partition, 0}, 0});
-    while (i != waiters_.end() && i->first.first <= at) {
-      due.push_back(std::move(i->second));
-      waiting_.erase(i->first.second);
-      i = waiters_.erase(i);
+    for (const auto partition : moved_) {
+      const log_position reached{partition, applied(partition)};
+      auto i = waiters_.lower_bound({log_position{partition, 0}, 0});
+      while (i != waiters_.end() && i->first.first <= reached) {
+        due.push_back(std::move(i->second));
+        waiting_.erase(i->first.second);
+        i = waiters_.erase(i);
+      }
     }
   }
+  moved_.clear();
   for (const auto& call : due) call();
 }
 

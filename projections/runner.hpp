@@ -158,7 +158,7 @@ class runner {
   void note_written(member&, const builder&);
   [[nodiscard]] std::optional<offence> parked_on(const member&) const;
 
-  void wake_waiters(log_position);
+  void wake_waiters();
   void announce(const v1::Record&);
   void announce_exchanged();
 
@@ -172,6 +172,7 @@ class runner {
   std::atomic<std::uint64_t> total_{0};
   std::uint64_t since_flush_ = 0;
   std::uint64_t parkings_ = 0;  // that the feeding thread has seen
+  std::vector<std::uint32_t> moved_;  // the partitions that got on since it woke waiters
 
   mutable std::mutex status_mutex_;  // guards what health() and status() read
   bool started_ = false;
