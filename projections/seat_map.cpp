@@ -266,35 +266,33 @@ seat_map::entry& seat_map::require(const std::string& show_id) {
   return *found->second;
 }
 
-void seat_map::open(const v1::Record& record, const std::string& show_id, const v1::ShowPlan& plan) {
+seat_map::entry& seat_map::open(const v1::Record& record, const std::string& show_id, const v1::ShowPlan& plan) {
   auto made = std::make_shared<entry>(show_id, plan);
   made->partition = record.partition();
   made->known_since = record.index();
-  shows_[show_id] = std::move(made);
   fresh_plans_.insert(show_id);
+  return *(shows_[show_id] = std::move(made));
 }
 
 void seat_map::apply(const v1::Record& record) {
   const std::unique_lock lock(mutex_);
-  std::map<std::string, entry*> touched;
+  std::vector<entry*> touched;  // hardly ever more than one
   for (const auto& event : record.events()) {
     look_at(event);
     const auto& show_id = event.stream().group();
-    if ((event.has_seat() || event.has_stock()) && !touched.contains(show_id)) keep_checkpoint(show_id, require(show_id), record.index());
-    if (event.has_show() && event.show().has_opened()) {
-      open(record, show_id, event.show().opened().plan());
-    } else if (event.has_seat()) {
-      require(show_id).fold(event.stream().name(), event.seat(), record.index());
-    } else if (event.has_stock()) {
-      require(show_id).fold(event.stream().name(), event.stock());
-    } else {
-      continue;
+    if (event.has_show() && event.show().has_opened()) touched.push_back(&open(record, show_id, event.show().opened().plan()));
+    if (!event.has_seat() && !event.has_stock()) continue;
+    auto& show = require(show_id);
+    if (std::ranges::find(touched, &show) == touched.end()) {
+      keep_checkpoint(show_id, show, record.index());
+      touched.push_back(&show);
     }
-    touched.emplace(show_id, &require(show_id));
+    if (event.has_seat()) show.fold(event.stream().name(), event.seat(), record.index());
+    else show.fold(event.stream().name(), event.stock());
   }
-  for (auto& [show_id, show] : touched) {
+  for (auto* show : touched) {
     show->changed_by(record);
-    changed_.insert(show_id);
+    changed_.insert(show->show_id);
   }
   saw(record.partition(), record.index());
 }

@@ -131,7 +131,7 @@ class seat_map final : public projection {
  private:
   struct entry;
   entry& require(const std::string& show_id);
-  void open(const v1::Record&, const std::string& show_id, const v1::ShowPlan&);
+  entry& open(const v1::Record&, const std::string& show_id, const v1::ShowPlan&);
   void load_row(std::string_view key, std::string_view value);
   void keep_checkpoint(const std::string& show_id, const entry&, std::uint64_t before_index);
   void saw(std::uint32_t partition, std::uint64_t index) { known_[partition] = std::max(known_[partition], index); }
