@@ -1,8 +1,8 @@
 #include "projections/reservations.hpp"
 
-#include <stdexcept>
-
 #include "events/fold.hpp"
+#include "projections/bytes.hpp"
+#include "store/stream.hpp"
 
 namespace usher::projections {
 
@@ -11,17 +11,46 @@ namespace {
 std::string row_key(std::string_view reservation_id) { return "i/" + std::string(reservation_id); }
 std::string user_prefix(std::string_view user_id) { return "u/" + std::string(user_id) + '/'; }
 
-result<reservation_view> view_from(std::string reservation_id, const std::string& row) {
-  v1::Snapshot stored;
-  if (!stored.ParseFromString(row) || !stored.has_reservation()) {
-    return failure{errc::corrupted, "the row of reservation " + reservation_id + " cannot be parsed"};
-  }
-  return reservation_view{std::move(reservation_id), stored.version(), std::move(*stored.mutable_reservation())};
+/// A reservation's row.
+struct whereabouts {
+  std::uint64_t last_index = 0;  // of the last record that touched it
+  std::int64_t placed_at_ms = 0;
+};
+
+std::string row_of(const whereabouts& w) {
+  std::string row;
+  put_number(row, w.last_index);
+  put_number(row, static_cast<std::uint64_t>(w.placed_at_ms));
+  return row;
+}
+
+result<whereabouts> whereabouts_of(std::string_view reservation_id, std::string_view row) {
+  constexpr std::size_t row_bytes = 2 * 8;
+  if (row.size() != row_bytes) return failure{errc::corrupted, "the row of reservation " + std::string(reservation_id) + " cannot be read"};
+  byte_reader in(row);
+  whereabouts found;
+  found.last_index = in.number();
+  found.placed_at_ms = static_cast<std::int64_t>(in.number());
+  return found;
+}
+
+/// What the records of its stream make of a reservation.
+reservation_view folded(std::string id, const v1::EntityRef& stream, const std::vector<store::record_ptr>& records) {
+  reservation_view view{std::move(id), 0, {}};
+  for (const auto& record : records)
+    for (const auto& event : record->events()) {
+      if (!store::same_entity(event.stream(), stream)) continue;
+      fold(view.state, event.reservation());
+      view.version = event.version();
+    }
+  view.state.clear_process_key();
+  return view;
 }
 
 }  // namespace
 
 result<void> reservations::load(const store::database& db, const std::string& rows) {
+  db_ = &db;
   table_.open(db, rows);
   return {};
 }
@@ -31,17 +60,19 @@ void reservations::apply(const v1::Record& record) {
     if (!event.has_reservation()) continue;
     look_at(event);
     const auto& id = event.stream().name();
-    v1::Snapshot stored;
-    std::optional<std::string> row;
-    if (event.version() > 1) row = table_.get(row_key(id)).value();
-    if (row && !stored.ParseFromString(*row)) throw std::runtime_error("a reservation's row cannot be parsed");
-    fold(*stored.mutable_reservation(), event.reservation());
-    stored.mutable_reservation()->clear_process_key();
-    stored.set_version(event.version());
-    table_.put(row_key(id), stored.SerializeAsString());
-    if (!event.reservation().has_placed() && !event.reservation().has_transferred()) continue;
-    const auto& now = stored.reservation();
-    table_.put(user_prefix(now.user_id()) + newest_first(static_cast<std::uint64_t>(now.placed_at_ms())) + id, "");
+    const auto& what = event.reservation();
+    whereabouts now;
+    if (what.has_placed())
+      now.placed_at_ms = what.placed().at_ms();
+    else if (const auto row = table_.get(row_key(id)).value())
+      now = whereabouts_of(id, *row).value();
+    now.last_index = record.index();
+    table_.put(row_key(id), row_of(now));
+    const auto list = [&](std::string_view user_id) {
+      table_.put(user_prefix(user_id) + newest_first(static_cast<std::uint64_t>(now.placed_at_ms)) + id, "");
+    };
+    if (what.has_placed()) list(what.placed().user_id());
+    if (what.has_transferred()) list(what.transferred().to_user_id());
   }
 }
 
@@ -49,9 +80,12 @@ result<std::optional<reservation_view>> reservations::find(std::string_view rese
   auto row = table_.get(row_key(reservation_id));
   if (!row) return row.error();
   if (!*row) return std::optional<reservation_view>{};
-  auto view = view_from(std::string(reservation_id), **row);
-  if (!view) return view.error();
-  return std::optional{std::move(*view)};
+  const auto known = whereabouts_of(reservation_id, **row);
+  if (!known) return known.error();
+  const auto stream = reservation_ref(std::string(reservation_id));
+  const auto records = store::read_stream(*db_, stream, known->last_index);
+  if (!records) return records.error();
+  return std::optional{folded(std::string(reservation_id), stream, *records)};
 }
 
 result<page<reservation_view>> reservations::of_user(std::string_view user_id, std::string_view cursor,

@@ -1,5 +1,5 @@
 #pragma once
-// Reservations by id, and by the user that they are for.
+// Reservations by id, and by the user that they are for. The log has what they are; the rows say where in it.
 
 #include "projections/table.hpp"
 
@@ -14,7 +14,7 @@ struct reservation_view {
 class reservations final : public projection {
  public:
   [[nodiscard]] std::string_view name() const override { return "reservations"; }
-  [[nodiscard]] std::uint32_t version() const override { return 2; }
+  [[nodiscard]] std::uint32_t version() const override { return 3; }
   [[nodiscard]] payloads concerns() const override { return {v1::StreamEvent::kReservation}; }
   [[nodiscard]] std::unique_ptr<projection> fresh() const override { return std::make_unique<reservations>(); }
   [[nodiscard]] result<void> load(const store::database&, const std::string& rows) override;
@@ -24,7 +24,8 @@ class reservations final : public projection {
   [[nodiscard]] std::size_t unwritten() const override { return table_.unwritten(); }
   void swap_in(projection& built) override { table_.swap_in(static_cast<reservations&>(built).table_); }
 
-  /// Cost: a point read. @error io_failure, corrupted
+  /// As of the last record that was taken in. Cost: a point read, and one for each record of its stream: a handful.
+  /// @error io_failure, corrupted
   [[nodiscard]] result<std::optional<reservation_view>> find(std::string_view reservation_id) const;
   /// Newest placed first, without those that were handed to somebody else: a page may be shorter than `limit`.
   /// @param cursor  of an earlier answer for the same user, or empty
@@ -33,6 +34,7 @@ class reservations final : public projection {
 
  private:
   table table_;
+  const store::database* db_ = nullptr;  // the log's; set before anybody reads
 };
 
 }  // namespace usher::projections

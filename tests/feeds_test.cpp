@@ -104,7 +104,7 @@ struct evening {
   cluster::presence presence{views.views().queues, clock, [this](const actors::request_ptr& r) { orders.push_back(r); }};
   std::vector<actors::request_ptr> orders;  // of the presence, to the queues
   feeds under_test{views, *access, clock, presence, io};
-  std::map<std::string, std::uint64_t> versions;
+  std::map<std::string, std::uint64_t> versions, heads;
   std::map<std::uint32_t, std::uint64_t> ends;
   std::uint64_t connections = 0;
 
@@ -128,7 +128,11 @@ struct evening {
     record->set_partition(partition_of(events.front().stream().group()));
     record->set_index(++ends[record->partition()]);
     record->set_at_ms(clock.now_ms);
-    for (auto& e : events) *record->add_events() = std::move(e);
+    for (auto& e : events) {
+      e.set_previous_index(std::exchange(heads[key_of(e.stream())], record->index()));
+      *record->add_events() = std::move(e);
+    }
+    REQUIRE(db->append_synced({{{record->partition(), record->index()}, record->SerializeAsString()}}).has_value());
     REQUIRE(views.offer({record}).has_value());
   }
 

@@ -19,7 +19,7 @@ namespace {
 
 using projections::runner;
 
-// Writes records as the journal would: indices per partition, versions per stream.
+// Writes records as the journal would: indices per partition, versions per stream, each event with the record before it.
 class log_writer {
  public:
   log_writer() : db_(store::database::open(directory_.path).value()) {}
@@ -42,7 +42,10 @@ class log_writer {
     record->set_partition(partition_of(events.front().stream().group()));
     record->set_index(++ends_[record->partition()]);
     record->set_at_ms(at_ms);
-    for (auto& e : events) *record->add_events() = std::move(e);
+    for (auto& e : events) {
+      e.set_previous_index(std::exchange(heads_[key_of(e.stream())], record->index()));
+      *record->add_events() = std::move(e);
+    }
     const log_position at{record->partition(), record->index()};
     REQUIRE(db_->append_synced({{at, record->SerializeAsString()}}).has_value());
     all.push_back(record);
@@ -55,6 +58,7 @@ class log_writer {
   tests::temp_dir directory_;
   std::unique_ptr<store::database> db_;
   std::map<std::string, std::uint64_t> versions_;
+  std::map<std::string, std::uint64_t> heads_;
   std::map<std::uint32_t, std::uint64_t> ends_;
 };
 

@@ -142,6 +142,7 @@ class office {
     auto& e = *record.add_events();
     e.set_version(++versions_[key_of(of)]);
     e.set_schema(1);
+    e.set_previous_index(std::exchange(heads_[key_of(of)], record.index()));
     *e.mutable_stream() = of;
     ++written_;
     return e;
@@ -162,6 +163,7 @@ class office {
   std::string directory_;
   std::unique_ptr<store::database> db_;
   std::map<std::string, std::uint64_t> versions_;
+  std::map<std::string, std::uint64_t> heads_;
   std::map<std::uint32_t, std::uint64_t> ends_;
   std::vector<std::pair<log_position, std::string>> waiting_;
   bool gathering_ = false;
