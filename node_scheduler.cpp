@@ -12,7 +12,7 @@
 namespace usher {
 namespace {
 
-constexpr int handlers_together = 16;          // measured: 1 costs a sixth more per request, 64 nothing less
+constexpr int handlers_together = 16;          // measured: a tenth less time for each than one by one
 constexpr std::size_t messages_at_once = 64;   // of one actor, before it is the next one's turn
 constexpr std::size_t resumes_together = 256;  // before the sockets are looked at again
 

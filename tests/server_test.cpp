@@ -216,6 +216,28 @@ std::string read_text(socket_client& ws) {
 
 }  // namespace
 
+TEST_CASE("connections are dealt to the threads in turn, which end when nothing is left to do") {
+  http::io_pool threads{2};
+  auto& one = threads.next();
+  auto& other = threads.next();
+  CHECK(&one != &other);
+  CHECK(&threads.next() == &one);
+  std::promise<std::thread::id> of_one, of_other;
+  threads.start([](asio::io_context& io) { io.run(); });
+  asio::post(one, [&] { of_one.set_value(std::this_thread::get_id()); });
+  asio::post(other, [&] { of_other.set_value(std::this_thread::get_id()); });
+  CHECK(of_one.get_future().get() != of_other.get_future().get());
+  CHECK(threads.finish(10s));
+}
+
+TEST_CASE("what never ends doesn't keep the threads from ending") {
+  http::io_pool threads{2};
+  asio::steady_timer never{threads.next(), asio::steady_timer::time_point::max()};
+  never.async_wait([](auto) {});
+  threads.start([](asio::io_context& io) { io.run(); });
+  CHECK_FALSE(threads.finish(10ms));
+}
+
 TEST_CASE("one connection serves many requests") {
   world w;
   client c{w};
