@@ -54,15 +54,6 @@ std::optional<T> number_in(std::string_view text) {
   return value;
 }
 
-std::string names_of(const google::protobuf::EnumDescriptor& type) {
-  std::string out;
-  for (int i = 0; i < type.value_count(); ++i) {
-    if (i != 0) out += i + 1 == type.value_count() ? " or " : ", ";
-    out += type.value(i)->name();
-  }
-  return out;
-}
-
 /// Sets one field from text. @return what is wrong with the text, or nothing.
 std::optional<std::string> set(v1::Configuration& config, const FieldDescriptor& field, const std::string& text) {
   const auto& access = *v1::Configuration::GetReflection();
@@ -79,8 +70,6 @@ std::optional<std::string> set(v1::Configuration& config, const FieldDescriptor&
       access.SetBool(&config, &field, text == "true");
       return std::nullopt;
     case FieldDescriptor::CPPTYPE_ENUM:
-      if (const auto* value = field.enum_type()->FindValueByName(text)) return access.SetEnum(&config, &field, value), std::nullopt;
-      return "\"" + text + "\" is not " + names_of(*field.enum_type());
     case FieldDescriptor::CPPTYPE_INT32:
     case FieldDescriptor::CPPTYPE_UINT64:
     case FieldDescriptor::CPPTYPE_FLOAT:

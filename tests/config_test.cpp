@@ -46,7 +46,6 @@ TEST_CASE("without any source the settings are the documented defaults") {
   CHECK(loaded->data_directory() == "data");
   CHECK(loaded->listen_address() == "127.0.0.1");
   CHECK(loaded->listen_port() == 8080);
-  CHECK(loaded->scheduler() == usher::v1::Configuration::SHARING);
   CHECK(loaded->open_sign_up());
   CHECK(loaded->snapshot_every() == 200);
 }
@@ -89,7 +88,6 @@ TEST_CASE("a setting out of its bounds is refused, wherever it comes from") {
   CHECK(complaint(std::nullopt, {}, {{"command_wait_ms", "30001"}}) == "command_wait_ms: 30001 is more than 30000");
   CHECK(complaint(std::nullopt, {{"USHER_SNAPSHOT_EVERY", "0"}}) == "snapshot_every: 0 is less than 1");
   CHECK(complaint(std::nullopt, {{"USHER_DATA_DIRECTORY", ""}}) == "data_directory: must not be empty");
-  CHECK(complaint(std::nullopt, {{"USHER_SCHEDULER", "FAIR"}}) == "USHER_SCHEDULER: \"FAIR\" is not SHARING or STEALING");
 }
 
 TEST_CASE("an outside issuer needs a key that can be read") {
