@@ -10,7 +10,6 @@
 #include <boost/intrusive/list.hpp>
 
 #include <algorithm>
-#include <atomic>
 #include <map>
 #include <mutex>
 #include <utility>
