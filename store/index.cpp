@@ -63,8 +63,6 @@ void put_checkpoints(database::row_writer& rows, const std::map<std::uint32_t, s
 
 failure unreadable(std::string_view family) { return {errc::corrupted, "a row of " + std::string{family} + " can't be read"}; }
 
-constexpr std::size_t learned_at_once = 1 << 18;  // streams
-
 using row_reader = std::function<bool(std::string_view key, std::string_view value)>;
 
 /// Reads the checkpoints and then the rows of one family; `row` tells whether it understood. Without one the rows are left where they are.
@@ -399,13 +397,13 @@ result<void> engine_index::flush(database& db) {
   return {};
 }
 
-result<void> engine_index::learn_streams() {
+result<void> engine_index::learn_streams(std::size_t at_most) {
   if (!next_to_learn_) return {};
   const auto from = std::exchange(next_to_learn_, std::nullopt);
   std::size_t learned = 0;
   bool good = true;
   auto read = rows_->each(family::streams, "s", *from, [&](std::string_view key, std::string_view) {
-    if (learned++ == learned_at_once) {
+    if (learned++ == at_most) {
       next_to_learn_ = key;
       return false;
     }

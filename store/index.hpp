@@ -83,9 +83,10 @@ class engine_index {
   result<void> flush(database&);
   /// Gets to know some more of the streams that were stored when it was loaded, until it knows them all: from then on most that
   /// never were are told apart without a look into files. For the thread that flushes.
+  /// @param at_most  so many at once
   /// @error corrupted, io_failure  rows can't be read: it learns no more, and files go on being asked
   /// Cost: 0.1 s for 262,144 streams; nothing once all are known.
-  result<void> learn_streams();
+  result<void> learn_streams(std::size_t at_most = 262'144);
   std::size_t streams_in_memory() const;
 
  private:
