@@ -56,7 +56,8 @@ class settable_clock final : public wall_clock {
 /// A node on a directory and a port of its own. It can be stopped and started again on what it stored.
 class test_node {
  public:
-  explicit test_node(v1::Configuration config = default_configuration()) : config_{std::move(config)} {
+  /// @param env  where the log is kept, instead of on the disk; outlives it
+  explicit test_node(v1::Configuration config = default_configuration(), rocksdb::Env* env = nullptr) : config_{std::move(config)}, env_{env} {
     config_.set_data_directory(directory_.path);
     config_.set_listen_address("127.0.0.1");
     config_.set_listen_port(0);
@@ -64,7 +65,7 @@ class test_node {
     start();
   }
   void start() {
-    auto started = node::start(config_, clock);
+    auto started = node::start(config_, clock, {env_, {}});
     if (!started) throw std::runtime_error("no node: " + started.error().detail);
     node_ = std::move(*started);
   }
@@ -90,6 +91,7 @@ class test_node {
  private:
   temp_dir directory_;
   v1::Configuration config_;
+  rocksdb::Env* env_;
   std::unique_ptr<node> node_;
 };
 
