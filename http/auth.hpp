@@ -32,7 +32,7 @@ struct claims {
   std::string show_id;                 ///< queue and admission tokens
   std::string ticket_id;               ///< queue and admission tokens
   time_point expires_at;               ///< valid while now < expires_at; whole seconds, rounded down when issued
-  std::string session;                 ///< access tokens: the login that it comes from; empty: none, as for a program
+  std::string session{};               ///< access tokens: the login that it comes from; empty: none, as for a program
   std::uint32_t device = 0;            ///< see `principal`; issued in queue and admission tokens, in access tokens it follows from `session`
 };
 

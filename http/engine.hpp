@@ -48,9 +48,9 @@ struct engine {
   operations& work;                                       ///< what takes long
   std::function<std::string()> metrics_text;              ///< the Prometheus exposition
   /// A signed checkpoint that covers a record on disk; may take seconds. None: nothing is signed here. @error io_failure
-  std::function<result<v1::SignedCheckpoint>(log_position)> vouch;
-  std::function<std::string()> notary_fault;              ///< why nothing is signed any more; empty while it is
-  std::function<std::string()> audit_fault;               ///< why the log is not judged any more; empty while it is
+  std::function<result<v1::SignedCheckpoint>(log_position)> vouch{};
+  std::function<std::string()> notary_fault{};              ///< why nothing is signed any more; empty while it is
+  std::function<std::string()> audit_fault{};               ///< why the log is not judged any more; empty while it is
   socket_handler* feeds = nullptr;                        ///< set before the server listens
   std::atomic<bool> stopping{false};                      ///< /readyz says no from now on
   std::atomic<bool> views_stand{false};                   ///< the log goes on and the read models have not for seconds

@@ -38,8 +38,8 @@ struct header {
 struct response {
   unsigned status = 200;
   std::string_view content_type = "application/json";  ///< outlives the response: a literal; empty: none is sent
-  boost::container::small_vector<header, 4> headers;
-  std::variant<std::string, std::shared_ptr<const std::string>> body;  ///< the shared form is for answers served to many
+  boost::container::small_vector<header, 4> headers{};
+  std::variant<std::string, std::shared_ptr<const std::string>> body{};  ///< the shared form is for answers served to many
 
   [[nodiscard]] std::string_view text() const;
   response& with(std::string_view name, std::string value) & { headers.push_back({name, std::move(value)}); return *this; }

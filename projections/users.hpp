@@ -8,7 +8,7 @@ namespace usher::projections {
 struct user_view {
   std::string user_id;
   std::uint64_t version = 0;  ///< of the user's stream
-  std::string sealed;  ///< v1::PersonalData, see store/persons.hpp; empty once erased
+  std::string sealed{};  ///< v1::PersonalData, see store/persons.hpp; empty once erased
   std::int64_t signed_up_at_ms = 0;
   std::int64_t erased_at_ms = 0;  ///< 0: not erased
 };
