@@ -4,6 +4,11 @@
 
 #include <sys/socket.h>
 
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/write.hpp>
+
 #include <future>
 #include <set>
 

@@ -3,10 +3,10 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <future>
 #include <map>
 #include <memory>
 #include <set>
-#include <thread>
 
 #include "projections/runner.hpp"
 #include "tests/client.hpp"
@@ -147,16 +147,10 @@ TEST_CASE("WebSocket, server-sent events and polling tell the same story") {
   alike();
 
   const auto change_and_hear = [&](const std::function<void()>& change) {
-    boost::asio::io_context io;
-    boost::beast::tcp_stream stream{io};
-    boost::beast::flat_buffer buffer;
-    stream.connect({boost::asio::ip::address_v4::loopback(), room.port()});
     auto question = room.asking(last, 30);
     question.headers.emplace_back("If-None-Match", polled.header("ETag"));
-    auto asked = boost::asio::co_spawn(io, ask_on(stream, buffer, question), boost::asio::use_future);
-    std::thread waits{[&] { io.run(); }};
+    auto asked = std::async(std::launch::async, [&] { return client{room}.ask(question); });
     change();
-    waits.join();
     polled = asked.get();
     heard_by_socket = socket.next();
     heard_by_events = events.next_place();
