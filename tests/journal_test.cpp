@@ -2,8 +2,6 @@
 
 #include <catch2/catch.hpp>
 
-#include <rocksdb/env.h>
-#include <rocksdb/file_system.h>
 
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
@@ -19,6 +17,7 @@
 #include "store/audit.hpp"
 #include "store/journal.hpp"
 #include "store/journal_actor.hpp"
+#include "tests/asked_disk.hpp"
 #include "tests/support.hpp"
 
 namespace {
@@ -35,41 +34,18 @@ constexpr std::uint32_t here = 3;
 struct disk {
   std::atomic<bool> refuses{false};
   std::atomic<int> log_syncs{0};
-};
 
-class watched_file final : public rocksdb::FSWritableFileOwnerWrapper {
- public:
-  watched_file(std::unique_ptr<rocksdb::FSWritableFile> file, disk& d) : FSWritableFileOwnerWrapper{std::move(file)}, disk_{d} {}
-  rocksdb::IOStatus Sync(const rocksdb::IOOptions& o, rocksdb::IODebugContext* c) override {
-    ++disk_.log_syncs;
-    if (disk_.refuses) return rocksdb::IOStatus::IOError("the disk refuses");
-    return FSWritableFileOwnerWrapper::Sync(o, c);
+  rocksdb::IOStatus before_sync() {
+    ++log_syncs;
+    return refuses ? rocksdb::IOStatus::IOError("the disk refuses") : rocksdb::IOStatus::OK();
   }
-
- private:
-  disk& disk_;
-};
-
-class watched_files final : public rocksdb::FileSystemWrapper {
- public:
-  explicit watched_files(disk& d) : FileSystemWrapper{rocksdb::FileSystem::Default()}, disk_{d} {}
-  const char* Name() const override { return "watched"; }
-  rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& o,
-                                    std::unique_ptr<rocksdb::FSWritableFile>* out, rocksdb::IODebugContext* c) override {
-    auto s = FileSystemWrapper::NewWritableFile(name, o, out, c);
-    if (s.ok() && name.ends_with(".log")) out->reset(new watched_file{std::move(*out), disk_});
-    return s;
-  }
-
- private:
-  disk& disk_;
 };
 
 /// A journal with everything around it, and what it told.
 struct node {
   const temp_dir& dir;
   disk hardware;
-  std::unique_ptr<rocksdb::Env> env = rocksdb::NewCompositeEnv(std::make_shared<watched_files>(hardware));
+  std::unique_ptr<rocksdb::Env> env = usher::tests::asked_disk([this] { return hardware.before_sync(); });
   std::unique_ptr<store::database> db;
   store::engine_index index;
   std::unique_ptr<store::journal> journal;
