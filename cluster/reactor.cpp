@@ -4,6 +4,8 @@
 
 #include <map>
 
+#include "actors/entity.hpp"
+
 namespace usher::cluster {
 namespace {
 

@@ -1,7 +1,14 @@
 #pragma once
 // Every command passes here on its way to the node that owns its entity.
 
-#include "actors/registry.hpp"
+#include <functional>
+#include <string>
+
+#include "actors/request.hpp"
+
+namespace usher::actors {
+class registry;
+}
 
 namespace usher::cluster {
 
@@ -15,10 +22,7 @@ class router {
   explicit router(actors::registry& entities, provider_port outside = {}) : entities_(entities), outside_(std::move(outside)) {}
 
   /// Thread-safe, never blocks. The answer comes through the request's `reply`.
-  void send(const actors::request_ptr& r) {
-    if (r->to.kind() != v1::PROVIDER) return entities_.send(r->to, r);
-    if (outside_) outside_(r->to.group(), r->command.provider());
-  }
+  void send(const actors::request_ptr&);
 
  private:
   actors::registry& entities_;

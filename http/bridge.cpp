@@ -14,6 +14,8 @@
 #include <mutex>
 #include <utility>
 
+#include "cluster/router.hpp"
+
 namespace usher::http {
 
 namespace asio = boost::asio;

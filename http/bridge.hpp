@@ -10,8 +10,12 @@
 #include <shared_mutex>
 #include <vector>
 
-#include "cluster/router.hpp"
+#include "actors/request.hpp"
 #include "projections/runner.hpp"
+
+namespace usher::cluster {
+class router;
+}
 
 namespace usher::http {
 

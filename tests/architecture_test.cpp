@@ -103,6 +103,22 @@ std::vector<std::string> source_files() {
   return out;
 }
 
+std::vector<include> includes_of(const std::string& file) {
+  std::ifstream in{fs::path{USHER_SOURCE_DIR} / file};
+  return includes_of(file, in);
+}
+
+/// The way from `file` to a header of that library through headers of ours, as in "a.cpp b.hpp caf/all.hpp"; empty: there is none.
+/// @param seen  headers that are known to lead nowhere
+std::string way_to(const std::string& library, const std::string& file, std::set<std::string>& seen) {
+  for (const auto& i : includes_of(file)) {
+    if (i.header.starts_with(library)) return file + ' ' + i.header;
+    if (!i.quoted || !seen.insert(i.header).second) continue;
+    if (const auto way = way_to(library, i.header, seen); !way.empty()) return file + ' ' + way;
+  }
+  return {};
+}
+
 std::string complaint_about(const std::string& file, const std::string& text) {
   std::istringstream in{text};
   const auto found = includes_of(file, in);
@@ -121,6 +137,19 @@ TEST_CASE("every include points downwards, and heavy libraries stay where they b
       if (const auto wrong = complaint(i); !wrong.empty()) FAIL_CHECK(wrong);
     }
   }
+}
+
+TEST_CASE("who serves HTTP or folds read models sees nothing of the actors' library, not even through headers of ours") {
+  std::size_t looked_at = 0;
+  for (const auto& file : source_files()) {
+    if (!file.starts_with("http/") && !file.starts_with("projections/") && !file.starts_with("bench/")) continue;
+    std::set<std::string> seen;
+    if (const auto way = way_to("caf/", file, seen); !way.empty()) FAIL_CHECK(way);
+    ++looked_at;
+  }
+  CHECK(looked_at > 20);
+  std::set<std::string> seen;
+  CHECK(way_to("caf/", "cluster/router.cpp", seen) == "cluster/router.cpp actors/registry.hpp caf/actor.hpp");
 }
 
 TEST_CASE("the check sees an upward include") {

@@ -7,6 +7,8 @@
 
 #include <stdexcept>
 
+#include "actors/registry.hpp"
+#include "cluster/router.hpp"
 #include "http/engine.hpp"
 #include "store/index.hpp"
 #include "tests/support.hpp"
