@@ -157,7 +157,7 @@ auditor::touched& auditor::touch(const v1::EntityRef& in_show, std::string_view 
   t.show = hash(in_show.group(), show_);
   t.group = in_show.group();
   t.name = reservation_id;
-  if (const auto known = reservations_.find(id); known != reservations_.end()) t.says = known->second;
+  if (const auto* known = reservations_.find(id)) t.says = *known;
   t.has = due(t);
   return t;
 }
@@ -190,7 +190,7 @@ void auditor::judge(touched& t) {
   if (t.says.now == status::ended && !t.says.money_may_come)
     reservations_.erase(t.id);
   else
-    reservations_.insert_or_assign(t.id, t.says);
+    reservations_[t.id] = t.says;
 }
 
 void auditor::expect(bool ok, const touched& t, const char* otherwise) {
@@ -252,34 +252,34 @@ void auditor::hold(const v1::StreamEvent& e, touched& t, key id) {
   const auto [place, was_free] = seats_.try_emplace(id, seat{0, in_63_bits(t.id)});
   t.has.seats_held += id;
   if (was_free) return;
-  if (place->second.holder == in_63_bits(t.id))
+  if (place->holder == in_63_bits(t.id))
     blame_seat(fault_kind::seat_disagrees, e, t, "The seat was held again for the one who has it.");
   else
     blame_seat(fault_kind::seat_held_twice, e, t, "The seat was held while another reservation had it.");
-  place->second = {0, in_63_bits(t.id)};
+  *place = {0, in_63_bits(t.id)};
 }
 
 void auditor::sell(const v1::StreamEvent& e, touched& t, key id) {
   const auto [place, was_free] = seats_.try_emplace(id, seat{1, in_63_bits(t.id)});
   t.has.seats_sold += id;
   if (was_free) return;
-  if (place->second.holder != in_63_bits(t.id))
+  if (place->holder != in_63_bits(t.id))
     blame_seat(fault_kind::seat_held_twice, e, t, "The seat was sold while another reservation had it.");
-  else if (place->second.sold)
+  else if (place->sold)
     blame_seat(fault_kind::seat_disagrees, e, t, "The seat was sold again.");
   else
     t.has.seats_held -= id;
-  place->second = {1, in_63_bits(t.id)};
+  *place = {1, in_63_bits(t.id)};
 }
 
 void auditor::free(const v1::StreamEvent& e, touched& t, key id) {
-  const auto place = seats_.find(id);
-  if (place == seats_.end()) return blame_seat(fault_kind::seat_disagrees, e, t, "The seat was released and had been free.");
-  if (place->second.holder != in_63_bits(t.id))
+  const auto* place = seats_.find(id);
+  if (place == nullptr) return blame_seat(fault_kind::seat_disagrees, e, t, "The seat was released and had been free.");
+  if (place->holder != in_63_bits(t.id))
     blame_seat(fault_kind::seat_disagrees, e, t, "The seat was released for one who did not have it.");
   else
-    (place->second.sold ? t.has.seats_sold : t.has.seats_held) -= id;
-  seats_.erase(place);
+    (place->sold ? t.has.seats_sold : t.has.seats_held) -= id;
+  seats_.erase(id);
 }
 
 // --- places and allowances -----------------------------------------------------------------------------------------
@@ -343,15 +343,15 @@ void auditor::take_allowance(const v1::StreamEvent& e) {
     case v1::AllowanceEvent::kRestored: {
       const auto& less = e.allowance().restored();
       touch(e.stream(), less.reservation_id()).has.allowance -= id * less.quantity();
-      const auto known = allowances_.find(id);
-      const auto before = known == allowances_.end() ? 0 : known->second;
+      auto* known = allowances_.find(id);
+      const auto before = known == nullptr ? 0 : *known;
       if (less.quantity() > before)
         blame(fault_kind::allowance_disagrees, "allowance/" + e.stream().group(), "Somebody gave back more places than they had.");
-      if (known == allowances_.end()) return;
+      if (known == nullptr) return;
       if (less.quantity() >= before)
-        allowances_.erase(known);
+        allowances_.erase(id);
       else
-        known->second -= less.quantity();
+        *known -= less.quantity();
       return;
     }
     case v1::AllowanceEvent::KIND_NOT_SET: return;
@@ -362,11 +362,11 @@ void auditor::take_allowance(const v1::StreamEvent& e) {
 void auditor::judge_limits() {
   for (const auto& u : used_) {
     const auto show = shows_.find(u.show);
-    const auto has = allowances_.find(u.allowance);
-    if (show == shows_.end() || has == allowances_.end()) continue;
+    const auto* has = allowances_.find(u.allowance);
+    if (show == shows_.end() || has == nullptr) continue;
     const auto& t = show->second;
     const auto limit = at_ms_ > t.changed_at_ms + terms_travel_ms ? t.limit : std::max(t.limit, t.limit_before);
-    if (has->second > limit)
+    if (*has > limit)
       blame(fault_kind::limit_exceeded, "allowance/" + std::string{u.group}, "Somebody has more places than the show allows.");
   }
   used_.clear();

@@ -14,6 +14,7 @@
 
 #include "events/vocabulary.hpp"
 #include "projections/auditor_queue.hpp"
+#include "store/divided_map.hpp"
 
 namespace usher::projections {
 
@@ -89,6 +90,9 @@ class auditor {
   };
   template <class Value>
   using table = boost::unordered_flat_map<key, Value, key_hasher>;
+  /// Of what grows with buyers and sales.
+  template <class Value>
+  using large_table = store::divided_map<key, Value, key_hasher>;
 
   /// Who has a seat. Free seats have no entry.
   struct seat {
@@ -226,14 +230,14 @@ class auditor {
   std::array<unsigned char, 16> secret_{};
 
   table<terms> shows_;
-  table<seat> seats_;
+  large_table<seat> seats_;
   table<stock> stocks_;
-  table<std::uint32_t> allowances_;  ///< places by show and person
-  table<reservation> reservations_;
+  large_table<std::uint32_t> allowances_;  ///< places by show and person
+  large_table<reservation> reservations_;
   table<queue_audit> queues_;
-  table<std::int64_t> balances_;
+  large_table<std::int64_t> balances_;
   table<std::vector<set_aside>> set_aside_;  ///< by wallet, the open ones
-  table<payment> payments_;
+  large_table<payment> payments_;
   table<process> processes_;  ///< by payment
   std::vector<key> suspects_;
   std::uint32_t round_ = 1;

@@ -61,8 +61,8 @@ void auditor::authorize(key wallet, const v1::FundsAuthorized& e) {
   if (e.amount() < 0 || std::any_of(open.begin(), open.end(), [&](const auto& a) { return a.id == id; }))
     blame(fault_kind::payment_disagrees, "wallet", "Money was set aside that can't be, or a second time.");
   open.push_back({id, e.amount(), e.expires_at_ms()});
-  const auto balance = balances_.find(wallet);
-  judge_set_aside(wallet, balance == balances_.end() ? 0 : balance->second);
+  const auto* balance = balances_.find(wallet);
+  judge_set_aside(wallet, balance == nullptr ? 0 : *balance);
 }
 
 void auditor::capture(key wallet, const v1::FundsCaptured& e) {
@@ -161,9 +161,9 @@ void auditor::weigh(key id, payment& p) {
 void auditor::settle() {
   std::vector<key> still;
   for (const auto id : suspects_) {
-    const auto found = payments_.find(id);
-    if (found == payments_.end()) continue;
-    auto& p = found->second;
+    auto* found = payments_.find(id);
+    if (found == nullptr) continue;
+    auto& p = *found;
     if (p.round == round_) {  // it changed since the last call: what explains it may be on its way
       still.push_back(id);
       continue;

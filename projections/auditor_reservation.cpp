@@ -121,19 +121,19 @@ void auditor::cancel(touched& t) {
 
 /// Only a payment that ended without a seat can be late, and its reservation has to have ended as well.
 void auditor::seat_late(touched& t, key id) {
-  const auto known = payments_.find(id);
-  const bool is_late = known != payments_.end() && (known->second.reservation == said::lapsed || known->second.reservation == said::declined);
+  const auto* known = payments_.find(id);
+  const bool is_late = known != nullptr && (known->reservation == said::lapsed || known->reservation == said::declined);
   expect(t.says.now == status::ended && is_late, t, "Seats were sold for late money that was not late.");
   t.says.now = status::confirmed;
   t.says.payment = id;
-  t.says.by_provider = known != payments_.end() && known->second.by_provider;
+  t.says.by_provider = known != nullptr && known->by_provider;
   weigh(id, note(id, said::confirmed));
 }
 
 void auditor::refund_late(touched& t, const v1::LateRefundStarted& e) {
   const auto id = hash(e.payment_id());
-  const auto known = payments_.find(id);
-  const bool is_late = known != payments_.end() && (known->second.reservation == said::lapsed || known->second.reservation == said::declined);
+  const auto* known = payments_.find(id);
+  const bool is_late = known != nullptr && (known->reservation == said::lapsed || known->reservation == said::declined);
   expect(is_late, t, "Late money goes back that was not late.");
   auto& p = note(id, said::refunding);
   weigh(id, p);
@@ -141,8 +141,8 @@ void auditor::refund_late(touched& t, const v1::LateRefundStarted& e) {
 }
 
 void auditor::end_late_refund(touched& t, key id) {
-  const auto known = payments_.find(id);
-  const bool on_its_way = known != payments_.end() && known->second.reservation == said::refunding && t.says.payment != id;
+  const auto* known = payments_.find(id);
+  const bool on_its_way = known != nullptr && known->reservation == said::refunding && t.says.payment != id;
   expect(on_its_way, t, "Late money went back that was not on its way.");
   processes_.erase(id);
   weigh(id, note(id, said::refunded));

@@ -122,12 +122,12 @@ void engine_index::take_deadlines(const v1::Record& record, const std::vector<sh
   for (int i = 0; i != record.events_size(); ++i) {
     const auto& e = record.events(i);
     if (e.version() == 1 && e.deadline_ms() == 0) continue;  // it has none, and never had
-    const auto before = deadline_of_.find(streams[i]);
-    if ((before == deadline_of_.end() ? 0 : before->second) == e.deadline_ms()) continue;
-    if (before != deadline_of_.end()) deadlines_.erase({before->second, streams[i]});
+    const auto* before = deadline_of_.find(streams[i]);
+    if ((before == nullptr ? 0 : *before) == e.deadline_ms()) continue;
+    if (before != nullptr) deadlines_.erase({*before, streams[i]});
     auto& change = changed_.deadlines[streams[i]] = {e.deadline_ms(), {}};
     if (e.deadline_ms() == 0) {
-      deadline_of_.erase(before);
+      deadline_of_.erase(streams[i]);
     } else {
       change.entity = e.stream().SerializeAsString();
       add_deadline(streams[i], e.deadline_ms(), change.entity);
@@ -150,7 +150,7 @@ void engine_index::take_key(const v1::Record& record, const short_hash& key) {
 
 void engine_index::remember(const short_hash& key, const remembered& r) {
   const auto [place, fresh] = keys_.try_emplace(key, r);
-  auto& old = place->second;
+  auto& old = *place;
   // Partitions are loaded one after another, so that an older record of another partition may come later.
   const bool newer = r.known.at.partition == old.known.at.partition ? r.known.at.index > old.known.at.index : r.at_ms >= old.at_ms;
   if (!fresh && !newer) return;
@@ -162,9 +162,9 @@ void engine_index::forget_old_keys() {
   while (!keys_by_time_.empty() && keys_by_time_.front().first + key_lifetime.count() < latest_ms_) {
     const auto [at_ms, key] = keys_by_time_.front();
     keys_by_time_.pop_front();
-    const auto found = keys_.find(key);
-    if (found == keys_.end() || found->second.at_ms != at_ms) continue;  // it was recorded again since
-    keys_.erase(found);
+    const auto* found = keys_.find(key);
+    if (found == nullptr || found->at_ms != at_ms) continue;  // it was recorded again since
+    keys_.erase(key);
     changed_.keys.push_back({key, std::nullopt});
   }
 }
@@ -187,8 +187,8 @@ engine_index::changes engine_index::end_portion() {
 /// What is in memory, or else what the row says, which is in memory from now on. Under the lock.
 engine_index::stream& engine_index::stream_of(const short_hash& key) const {
   const auto [place, fresh] = streams_.try_emplace(key);
-  if (fresh && !never_was(key)) place->second.head = stored_head(key);
-  return place->second;
+  if (fresh && !never_was(key)) place->head = stored_head(key);
+  return *place;
 }
 
 /// Of what is not in memory. Under the lock.
@@ -230,14 +230,14 @@ stream_head engine_index::head(const v1::EntityRef& ref) const { return head(has
 stream_head engine_index::head(const short_hash& key) const {
   std::unique_lock lock{mutex_};
   for (;;) {
-    if (const auto found = streams_.find(key); found != streams_.end()) return found->second.head;
+    if (const auto* found = streams_.find(key)) return found->head;
     if (never_was(key)) return {};
     const auto drops = drops_;
     lock.unlock();
     const auto stored = stored_head(key);
     lock.lock();
     // It may have changed meanwhile, and been dropped after that.
-    if (drops == drops_) return streams_.try_emplace(key, stream{stored}).first->second.head;
+    if (drops == drops_) return streams_.try_emplace(key, stream{stored}).first->head;
   }
 }
 
@@ -252,8 +252,8 @@ std::optional<known_key> engine_index::find_key(std::string_view user_id, std::s
 
 std::optional<known_key> engine_index::find_key(const short_hash& key) const {
   const std::lock_guard lock{mutex_};
-  const auto found = keys_.find(key);
-  return found == keys_.end() ? std::nullopt : std::optional{found->second.known};
+  const auto* found = keys_.find(key);
+  return found == nullptr ? std::nullopt : std::optional{found->known};
 }
 
 std::vector<engine_index::due> engine_index::due_at(time_point now, std::size_t limit, const std::optional<due_place>& behind) const {
@@ -428,7 +428,7 @@ bool engine_index::too_many_streams() const {
 void engine_index::drop_streams() {
   const std::lock_guard lock{mutex_};
   ++drops_;
-  boost::unordered::erase_if(streams_, [this](const auto& s) { return s.second.portion <= last_written_; });
+  streams_.erase_if([this](const stream& s) { return s.portion <= last_written_; });
   drop_above_ = std::max(streams_max_, 2 * streams_.size());  // where most are new, not again at once
 }
 

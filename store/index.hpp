@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "store/database.hpp"
+#include "store/divided_map.hpp"
 #include "store/hash.hpp"
 #include "store/hash_filter.hpp"
 
@@ -102,14 +103,14 @@ class engine_index {
     std::int64_t at_ms = 0;
   };
   template <class T>
-  using by_hash = boost::unordered_flat_map<short_hash, T, short_hash_hasher>;
+  using by_hash = divided_map<short_hash, T, short_hash_hasher>;
   /// A portion of what to write: that of some records, each as a whole. Of a stream that they moved again and again the last counts.
   struct changes {
     struct head_change { short_hash key; stream_head head; };
     struct deadline_change { std::int64_t at_ms = 0; std::string entity; };  // 0: no deadline any more
     struct key_change { short_hash key; std::optional<remembered> value; };
     std::vector<head_change> heads;
-    by_hash<deadline_change> deadlines;
+    boost::unordered_flat_map<short_hash, deadline_change, short_hash_hasher> deadlines;
     std::vector<key_change> keys;
     std::map<std::uint32_t, std::uint64_t> upto;  ///< by partition, of those that changed
     std::uint32_t number = 1;                     ///< 1, 2, 3 …
