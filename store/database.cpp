@@ -121,12 +121,11 @@ rocksdb::ColumnFamilyOptions family_options(family f, const std::shared_ptr<rock
   }
   // Written all the time and read at start alone: what comes is put at the end, and sorted when the buffer is full.
   if (f == family::streams || f == family::timers || f == family::idempotency) o.memtable_factory = buffers_sorted_when_read();
-  o.compression = rocksdb::kLZ4Compression;
-  // Levels 0 and 1 are soon written again.
-  if (is_derived(f)) o.compression_per_level = {rocksdb::kNoCompression, rocksdb::kNoCompression, rocksdb::kLZ4Compression};
   if (f == family::persons) {
     o.compression = rocksdb::kNoCompression;  // of random bytes
     table.no_block_cache = true;              // what is erased must not live on in memory
+  } else {  // levels 0 and 1 are soon written again
+    o.compression_per_level = {rocksdb::kNoCompression, rocksdb::kNoCompression, rocksdb::kLZ4Compression};
   }
   o.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   return o;
