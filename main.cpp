@@ -29,11 +29,12 @@ namespace {
 using usher::cli::exit_code;
 
 /// What one burst frees the next one wants; given back to the system at once, each page of it would have to be mapped and zeroed again.
+/// Of large pages the allocator gives nothing back before a whole block of them is free.
 void keep_freed_memory() { mi_option_set(mi_option_decommit_delay, 10'000); }  // ms
 
 /// A node grows all day, and each small page that it touches first costs a fault: one for 2 MiB is many times cheaper than 512 of them.
-/// Debian's kernel does so by itself; others have to be asked.
-void grow_by_large_pages() { mi_option_set_enabled_default(mi_option_large_os_pages, true); }  // MIMALLOC_LARGE_OS_PAGES=0 forbids it
+/// Debian's kernel does so by itself; others have to be asked. With MIMALLOC_LARGE_OS_PAGES=0 in its environment the program does not ask.
+void grow_by_large_pages() { mi_option_set_enabled_default(mi_option_large_os_pages, true); }
 
 /// Standard output belongs to the verbs.
 void log_to_stderr() { spdlog::set_default_logger(spdlog::stderr_logger_mt("usher")); }

@@ -49,7 +49,8 @@ class divided_map {
 
  private:
   using part = boost::unordered_flat_map<Key, Value, Hash>;
-  /// By bits that a part itself does not go by: it takes the lowest eight and, from the highest on, as many as it has places.
+  /// By bits that a part itself does not go by: it takes the lowest eight and, from the highest on, as many as it needs to number its groups of
+  /// fifteen places.
   static std::size_t number_of(const Key& key) { return (Hash{}(key) >> 8U) % 256; }
   part& part_of(const Key& key) { return parts_[number_of(key)]; }
   const part& part_of(const Key& key) const { return parts_[number_of(key)]; }
