@@ -139,7 +139,7 @@ TEST_CASE("every include points downwards, and heavy libraries stay where they b
   }
 }
 
-TEST_CASE("who serves HTTP or folds read models sees nothing of the actors' library, not even through headers of ours") {
+TEST_CASE("who serves HTTP, folds read models or measures sees nothing of the actors' library, not even through headers of ours") {
   std::size_t looked_at = 0;
   for (const auto& file : source_files()) {
     if (!file.starts_with("http/") && !file.starts_with("projections/") && !file.starts_with("bench/")) continue;
