@@ -3,10 +3,15 @@
 #include "store/divided_map.hpp"
 
 #include <catch2/catch.hpp>
+#include <malloc.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <random>
+#include <utility>
+#include <vector>
 
 namespace usher::store {
 namespace {
@@ -55,6 +60,27 @@ TEST_CASE("a map in parts holds what a map in one piece holds, whatever is added
     REQUIRE(parts.find(key) != nullptr);
     CHECK(*parts.find(key) == value);
   }
+}
+
+TEST_CASE("a map in parts never moves more than a small part of what it has") {
+  const auto in_use = [] {
+    const auto info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+  };
+  std::mt19937_64 dice{11};
+  numbers parts;
+  for (int i = 0; i != 20'000; ++i) parts[dice()] = i;
+  const auto before = in_use();
+  std::size_t most = 0;
+  for (int i = 0; i != 180'000; ++i) {
+    const auto key = dice();
+    const auto had = in_use();
+    parts[key] = i;
+    most = std::max(most, in_use() - std::min(in_use(), had));
+  }
+  const auto grown = in_use() - before;
+  REQUIRE(grown > 1'000'000);
+  CHECK(most < grown / 50);
 }
 
 TEST_CASE("a value of a map in parts is changed where it is found") {
