@@ -35,20 +35,15 @@ json::object object_of(const store::backup_summary& backup) {
   return object_in(text);
 }
 
-std::int64_t number_in(const json::object& o, std::string_view name) {
-  const auto* value = o.if_contains(name);
-  return value && value->is_number() ? value->to_number<std::int64_t>() : 0;
-}
-
 std::string line_of(const json::object& backup) {
-  return text_of(backup, "at") + "  " + text_of(backup, "name") + "  " + std::to_string(number_in(backup, "records")) + " records, " +
-         std::to_string(number_in(backup, "files")) + " files, " + std::to_string(number_in(backup, "bytes")) + " bytes";
+  return text_of(backup, "at") + "  " + text_of(backup, "name") + "  " + std::to_string(number_of(backup, "records")) + " records, " +
+         std::to_string(number_of(backup, "files")) + " files, " + std::to_string(number_of(backup, "bytes")) + " bytes";
 }
 
 int print_made(const json::object& made, bool as_json) {
   if (as_json) std::cout << made << '\n';
-  else std::cout << text_of(made, "directory") << ": " << number_in(made, "records") << " records in " << number_in(made, "files") << " files, "
-                 << number_in(made, "bytes") << " bytes; read back, opened, and the chain of every partition checked\n";
+  else std::cout << text_of(made, "directory") << ": " << number_of(made, "records") << " records in " << number_of(made, "files") << " files, "
+                 << number_of(made, "bytes") << " bytes; read back, opened, and the chain of every partition checked\n";
   return succeeded;
 }
 

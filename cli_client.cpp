@@ -26,7 +26,7 @@ namespace json = boost::json;
 
 constexpr std::chrono::days default_notice{30};
 
-struct import_flags {
+struct show_import_flags {
   server_flags node;
   std::string file;
   std::vector<std::string> prices;
@@ -64,13 +64,13 @@ result<json::array> tiers_of(const std::vector<std::string>& prices) {
   return out;
 }
 
-result<std::string> start_of(const import_flags& flags) {
+result<std::string> start_of(const show_import_flags& flags) {
   if (flags.starts_at.empty()) return to_rfc3339(std::chrono::floor<std::chrono::seconds>(system_wall_clock{}.now() + default_notice));
   if (!from_rfc3339(flags.starts_at)) return failure{errc::invalid_argument, "--starts-at: RFC 3339, as in 2030-03-01T19:30:00Z"};
   return flags.starts_at;
 }
 
-result<std::string> show_body(const import_flags& flags) {
+result<std::string> show_body(const show_import_flags& flags) {
   auto tiers = tiers_of(flags.prices);
   if (!tiers) return tiers.error();
   auto starts_at = start_of(flags);
@@ -87,7 +87,7 @@ result<std::string> show_body(const import_flags& flags) {
   return json::serialize(body);
 }
 
-int import_show(const import_flags& flags) {
+int import_show(const show_import_flags& flags) {
   auto body = show_body(flags);
   if (!body) return complain(body.error());
   const auto to = server_of(flags.node);
@@ -104,7 +104,7 @@ int import_show(const import_flags& flags) {
 }
 
 void add_import(CLI::App& show, int& code) {
-  auto flags = std::make_shared<import_flags>();
+  auto flags = std::make_shared<show_import_flags>();
   auto* verb = show.add_subcommand("import", "Open a show in a hall of pretix's seating-plan format, and print its id");
   verb->add_option("FILE", flags->file, "The seating plan, as JSON")->required()->check(CLI::ExistingFile);
   verb->add_option("--price", flags->prices, "CATEGORY=AMOUNT in minor units; once for each category that has seats")

@@ -149,4 +149,14 @@ int complain(const failure& why) {
   return why.code == errc::invalid_argument ? misused : was_refused;
 }
 
+result<std::string> read_file(const std::string& path) {
+  const bool piped = path == "-";
+  std::ifstream file;
+  if (!piped) file.open(path, std::ios::binary);
+  auto& in = piped ? std::cin : file;
+  std::string text{std::istreambuf_iterator<char>{in}, {}};
+  if (!in || (!piped && !file.is_open())) return failure{errc::invalid_argument, path + " can't be read"};
+  return text;
+}
+
 }  // namespace usher::cli

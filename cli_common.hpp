@@ -54,6 +54,9 @@ failure no_log(const std::string& data_directory);
 /// `90`, `90s`, `15m`, `1h` or `7d`. @return nullopt for anything else
 std::optional<std::chrono::seconds> duration_in(const std::string& text);
 
+/// All of a file; `-` is standard input. @error invalid_argument
+[[nodiscard]] result<std::string> read_file(const std::string& path);
+
 /// For options that mean something else when they are left away: a script's empty variable is refused in place of that.
 CLI::Validator not_empty();
 

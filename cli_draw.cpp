@@ -1,8 +1,6 @@
 #include "cli_draw.hpp"
 
-#include <fstream>
 #include <iostream>
-#include <iterator>
 #include <memory>
 
 #include "events/draw_document.hpp"
@@ -16,16 +14,6 @@ struct draw_flags {
   std::string root;
   bool json = false;
 };
-
-result<std::string> read_file(const std::string& path) {
-  const bool piped = path == "-";
-  std::ifstream file;
-  if (!piped) file.open(path, std::ios::binary);
-  auto& in = piped ? std::cin : file;
-  std::string text{std::istreambuf_iterator<char>{in}, {}};
-  if (!in || (!piped && !file.is_open())) return failure{errc::invalid_argument, path + " can't be read"};
-  return text;
-}
 
 v1::Fault fault(std::string field, std::string detail) {
   v1::Fault out;

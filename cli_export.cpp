@@ -103,16 +103,6 @@ int export_offline(const export_flags& flags, store::export_request wanted) {
                                         (lines->damage().size() == 1 ? " partition" : " partitions") + "; it has no line of its end, and can't be imported"});
 }
 
-std::string escaped(const std::string& text) {
-  static constexpr char digits[] = "0123456789ABCDEF";
-  std::string out;
-  for (const unsigned char c : text) {
-    if (std::isalnum(c) || c == '-' || c == '_' || c == '.' || c == '/' || c == ':') out += static_cast<char>(c);
-    else out.append({'%', digits[c >> 4], digits[c & 15]});
-  }
-  return out;
-}
-
 std::string target_of(const store::export_words& words) {
   std::string out = "/admin/export?format=" + (words.format.empty() ? "json" : words.format);
   if (words.events) out += "&events=true";
@@ -154,13 +144,13 @@ int export_log(export_flags flags) {
   return flags.live() ? export_live(flags) : export_offline(flags, *wanted);
 }
 
-struct import_flags {
+struct log_import_flags {
   std::string file;
   std::string data;
   bool json = false;
 };
 
-int import_log(const import_flags& flags) {
+int import_log(const log_import_flags& flags) {
   std::ifstream lines{flags.file, std::ios::binary};
   if (!lines) return complain({errc::invalid_argument, flags.file + " can't be read"});
   std::error_code ignored;
@@ -197,7 +187,7 @@ void add_export(CLI::App& app, int& code) {
 }
 
 void add_import(CLI::App& app, int& code) {
-  auto flags = std::make_shared<import_flags>();
+  auto flags = std::make_shared<log_import_flags>();
   auto* verb = app.add_subcommand("import", "Make a data directory of a whole export, after every line of it was checked");
   verb->add_option("file", flags->file, "What `usher export` wrote")->required()->check(CLI::ExistingFile);
   verb->add_option("--data", flags->data, "The data directory, which may not have a log yet")->required();

@@ -11,11 +11,6 @@ namespace {
 constexpr std::chrono::milliseconds first_look_after{20};
 constexpr std::chrono::milliseconds look_every{250};
 
-std::uint64_t number_of(const boost::json::object& object, std::string_view name) {
-  const auto* value = object.if_contains(name);
-  return value && value->is_int64() && value->as_int64() > 0 ? static_cast<std::uint64_t>(value->as_int64()) : 0;
-}
-
 /// A name that there isn't, or that can't be one, is the caller's mistake.
 bool is_misuse(int status) { return status == 400 || status == 404 || status == 422; }
 

@@ -1,7 +1,6 @@
 #include "cli_past.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <memory>
 #include <vector>
 
@@ -14,18 +13,6 @@
 
 namespace usher::cli {
 namespace {
-
-/// As a part of a path or a query may be written (RFC 3986); slashes stay.
-std::string escaped(std::string_view text) {
-  static constexpr std::string_view digits = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (std::isalnum(byte) != 0 || std::string_view{"-._~/"}.find(c) != std::string_view::npos) out += c;
-    else out.append({'%', digits[byte >> 4], digits[byte & 15U]});
-  }
-  return out;
-}
 
 /// The query of a target, member by member.
 class query {

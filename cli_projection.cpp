@@ -29,8 +29,7 @@ struct projection_flags {
 // --- how they stand, as a table -----------------------------------------------------------------------------------
 
 std::string number_text(const json::object& of, std::string_view name) {
-  const auto* value = of.if_contains(name);
-  return value && value->is_number() ? std::to_string(value->to_number<std::int64_t>()) : "0";
+  return std::to_string(number_of(of, name));
 }
 
 std::string age_text(const json::object& of) {
@@ -50,7 +49,7 @@ std::string rebuild_text(const json::object& of) {
   return out;
 }
 
-void print_table(const json::object& answer) {
+void print_projections(const json::object& answer) {
   std::printf("%-14s %-11s %8s %11s %12s %10s %10s\n", "read model", "state", "version", "generation", "records", "lag", "age of lag");
   const auto* items = answer.if_contains("items");
   if (!items || !items->is_array()) return;
@@ -69,7 +68,7 @@ void print_table(const json::object& answer) {
 
 int tell(const projection_flags& flags, const std::string& body) {
   if (flags.json) std::cout << body << '\n';
-  else print_table(object_in(body));
+  else print_projections(object_in(body));
   return succeeded;
 }
 

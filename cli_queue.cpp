@@ -26,11 +26,6 @@ struct queue_flags {
 
 // --- how it stands, as a table ------------------------------------------------------------------------------------
 
-std::int64_t number_of(const json::object& o, std::string_view name) {
-  const auto* value = o.if_contains(name);
-  return value && value->is_number() ? value->to_number<std::int64_t>() : 0;
-}
-
 bool is_set(const json::object& o, std::string_view name) {
   const auto* value = o.if_contains(name);
   return value && value->is_bool() && value->as_bool();

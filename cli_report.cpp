@@ -35,12 +35,6 @@ result<json::object> report(const server_flags& flags, const std::string& target
   return object_in(*made);
 }
 
-std::uint64_t number_of(const json::object& object, std::string_view name) {
-  const auto* value = object.if_contains(name);
-  if (value && value->is_uint64()) return value->as_uint64();
-  return value && value->is_int64() && value->as_int64() > 0 ? static_cast<std::uint64_t>(value->as_int64()) : 0;
-}
-
 const json::array& list_of(const json::object& object, std::string_view name) {
   static const json::array none;
   const auto* value = object.if_contains(name);

@@ -19,8 +19,6 @@ namespace usher::cli {
 [[nodiscard]] result<boost::json::object> report(const server_flags& flags, const std::string& target, const std::string& body,
                                                  const std::function<result<std::string>(const store::database&, const http::report_progress&)>& offline);
 
-/// A member's whole number, 0 where it has none.
-std::uint64_t number_of(const boost::json::object& object, std::string_view name);
 /// A member's list, empty where it has none. The object outlives it.
 const boost::json::array& list_of(const boost::json::object& object, std::string_view name);
 

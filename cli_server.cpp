@@ -4,6 +4,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/json.hpp>
 
+#include <cctype>
 #include <charconv>
 #include <exception>
 #include <filesystem>
@@ -94,9 +95,26 @@ json::object object_in(const std::string& body) {
   return !bad && value.is_object() ? std::move(value.as_object()) : json::object{};
 }
 
+std::string escaped(std::string_view text) {
+  static constexpr std::string_view digits = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (std::isalnum(byte) != 0 || std::string_view{"-._~/"}.find(c) != std::string_view::npos) out += c;
+    else out.append({'%', digits[byte >> 4], digits[byte & 15U]});
+  }
+  return out;
+}
+
 std::string text_of(const json::object& object, std::string_view name) {
   const auto* value = object.if_contains(name);
   return value && value->is_string() ? std::string{value->as_string()} : std::string{};
+}
+
+std::uint64_t number_of(const json::object& object, std::string_view name) {
+  const auto* value = object.if_contains(name);
+  if (value && value->is_uint64()) return value->as_uint64();
+  return value && value->is_int64() && value->as_int64() > 0 ? static_cast<std::uint64_t>(value->as_int64()) : 0;
 }
 
 int complain_about(const bench::http_reply& reply) {

@@ -29,10 +29,15 @@ bench::http_reply exchange(const server& to, bench::http_request request);
 /// An idempotency key that no other request has.
 std::string fresh_key();
 
+/// As a part of a path or a query may be written (RFC 3986); slashes stay.
+std::string escaped(std::string_view text);
+
 /// The JSON object of a body; empty where it is none.
 boost::json::object object_in(const std::string& body);
 /// A member's text; empty where it has none.
 std::string text_of(const boost::json::object& object, std::string_view name);
+/// A member's whole number, 0 where it has none.
+std::uint64_t number_of(const boost::json::object& object, std::string_view name);
 
 /// Says what the node said against a request. @return was_refused
 int complain_about(const bench::http_reply& reply);

@@ -25,7 +25,7 @@ void print_types(const json::object& types) {
     std::cout << "  " << type.key() << std::string(widest - type.key().size() + 2, ' ') << number_of(types, type.key()) << '\n';
 }
 
-void print_table(const json::object& all) {
+void print_counts(const json::object& all) {
   std::cout << "records     " << number_of(all, "records") << " (" << number_of(all, "bytes") << " bytes before compression)\n";
   if (const auto first = text_of(all, "firstAt"); !first.empty()) std::cout << "from        " << first << " to " << text_of(all, "lastAt") << '\n';
   std::cout << "events      " << number_of(all, "events") << '\n'
@@ -45,7 +45,7 @@ int print_stats(const stats_flags& flags) {
   const auto all = report(flags.node, "/admin/stats", "{}", http::stats_report);
   if (!all) return complain(all.error());
   if (flags.as_json) std::cout << json::serialize(*all) << '\n';
-  else print_table(*all);
+  else print_counts(*all);
   return succeeded;
 }
 

@@ -145,9 +145,7 @@ int erase(const user_flags& flags) {
   return succeeded;
 }
 
-using flags_ptr = std::shared_ptr<user_flags>;
-
-CLI::App* add_action(CLI::App& verb, const char* name, const char* what, const flags_ptr& flags) {
+CLI::App* add_action(CLI::App& verb, const char* name, const char* what, const std::shared_ptr<user_flags>& flags) {
   auto* action = verb.add_subcommand(name, what);
   action->fallthrough();
   action->add_option("USER", flags->user, "The id, or the e-mail address that they signed up with")->required();

@@ -2,9 +2,7 @@
 
 #include <boost/json/serialize.hpp>
 
-#include <fstream>
 #include <iostream>
-#include <iterator>
 #include <memory>
 
 #include "cli_operation.hpp"
@@ -30,19 +28,14 @@ struct verify_flags {
 
 std::string text_at(const boost::json::value& v, const char* name) { return text_of(v.as_object(), name); }
 
-std::uint64_t number_at(const boost::json::object& o, std::string_view name) {
-  const auto* value = o.if_contains(name);
-  return value && value->is_int64() ? static_cast<std::uint64_t>(value->as_int64()) : 0;
-}
-
 void print_checked(const boost::json::object& v) {
   if (v.contains("partition"))
-    std::cout << number_at(v, "records") << " records of partition " << number_at(v, "partition") << " checked: whole, in order and chained, and as they were signed\n";
+    std::cout << number_of(v, "records") << " records of partition " << number_of(v, "partition") << " checked: whole, in order and chained, and as they were signed\n";
   else
-    std::cout << number_at(v, "records") << " records of " << number_at(v, "streams") << " streams checked: whole, in order and chained; nothing in them contradicts anything else\n";
-  if (number_at(v, "files") != 0) std::cout << number_at(v, "files") << " files, " << number_at(v, "bytes") << " bytes: as they were written\n";
-  if (number_at(v, "checkpoints") != 0)
-    std::cout << number_at(v, "checkpoints") << " checkpoints, the last for " << number_at(v, "signedRecords") << " records, signed by " << text_of(v, "publicKey") << '\n';
+    std::cout << number_of(v, "records") << " records of " << number_of(v, "streams") << " streams checked: whole, in order and chained; nothing in them contradicts anything else\n";
+  if (number_of(v, "files") != 0) std::cout << number_of(v, "files") << " files, " << number_of(v, "bytes") << " bytes: as they were written\n";
+  if (number_of(v, "checkpoints") != 0)
+    std::cout << number_of(v, "checkpoints") << " checkpoints, the last for " << number_of(v, "signedRecords") << " records, signed by " << text_of(v, "publicKey") << '\n';
   else
     std::cout << "No checkpoint was ever signed: whoever can write the files could have made all of it up\n";
 }
@@ -59,7 +52,7 @@ int print_verdict(const boost::json::object& v, bool as_json) {
   if (const auto* damage = v.if_contains("damage"); damage && damage->is_array())
     for (const auto& d : damage->as_array())
       if (d.is_object()) std::cerr << "usher: " << text_at(d, "kind") << " at " << text_at(d, "place") << ": " << text_at(d, "detail") << '\n';
-  if (const auto more = number_at(v, "more"); more != 0) std::cerr << "usher: and " << more << " more\n";
+  if (const auto more = number_of(v, "more"); more != 0) std::cerr << "usher: and " << more << " more\n";
   if (!good) std::cerr << "usher: what is stored is damaged, or somebody changed it\n";
   return good ? succeeded : was_refused;
 }
@@ -106,16 +99,6 @@ int verify_stored(const verify_flags& flags) {
 }
 
 // -------------------------------------------------------------------------------------------- a proof
-
-result<std::string> read_file(const std::string& path) {
-  const bool piped = path == "-";
-  std::ifstream file;
-  if (!piped) file.open(path, std::ios::binary);
-  auto& in = piped ? std::cin : file;
-  std::string text{std::istreambuf_iterator<char>{in}, {}};
-  if (!in || (!piped && !file.is_open())) return failure{errc::invalid_argument, path + " can't be read"};
-  return text;
-}
 
 /// 64 digits, or a file that has them, or what GET /audit/key answered.
 result<std::string> key_from(const std::string& flag) {

@@ -7,7 +7,7 @@
 namespace usher {
 namespace {
 
-constexpr std::uint64_t portion = 4096;             // records
+constexpr std::uint64_t portion_records = 4096;
 constexpr std::uint64_t unsigned_max = 1'000'000;   // records that a catch-up takes in before it keeps how far it is
 constexpr std::uint64_t at_the_end_max = 200'000;   // more are left for the next start
 constexpr std::uint64_t waited_for_max = 100'000;   // records that are taken in while somebody waits for a proof
@@ -61,12 +61,12 @@ void notary_thread::run() {
 /// Takes in what there is. @return whether to go on
 bool notary_thread::work(bool sign_now) {
   std::uint64_t unsigned_records = 0;
-  for (std::uint64_t taken = 0;; taken += portion) {
-    const auto more = notary_.follow(portion);
+  for (std::uint64_t taken = 0;; taken += portion_records) {
+    const auto more = notary_.follow(portion_records);
     if (!more) return fail(more.error()), false;
     left_.store(notary_.left(), std::memory_order_relaxed);
     if (!*more) return !sign_now || sign();
-    unsigned_records += portion;
+    unsigned_records += portion_records;
     if (unsigned_records >= unsigned_max && !sign()) return false;
     if (unsigned_records >= unsigned_max) unsigned_records = 0;
     if (ends_here(taken)) return sign(), false;

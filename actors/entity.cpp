@@ -14,27 +14,27 @@ namespace {
 
 /// Where the messages of an aggregate stand in the envelopes.
 template <class A>
-struct place;
+struct envelope;
 
-#define USHER_PLACE(aggregate)                                                                                  \
-  template <>                                                                                                   \
-  struct place<aggregate> {                                                                                     \
-    static const auto& command(const v1::Command& c) { return c.aggregate(); }                                  \
-    static auto* command(v1::Command& c) { return c.mutable_##aggregate(); }                                    \
-    static const auto& event(const v1::StreamEvent& e) { return e.aggregate(); }                                \
-    static auto* event(v1::StreamEvent& e) { return e.mutable_##aggregate(); }                                  \
-    static const auto& state(const v1::Snapshot& s) { return s.aggregate(); }                                   \
-    static auto* state(v1::Snapshot& s) { return s.mutable_##aggregate(); }                                     \
+#define USHER_ENVELOPE(aggregate)                                                                   \
+  template <>                                                                                       \
+  struct envelope<aggregate> {                                                                      \
+    static const auto& command(const v1::Command& c) { return c.aggregate(); }                      \
+    static auto* command(v1::Command& c) { return c.mutable_##aggregate(); }                        \
+    static const auto& event(const v1::StreamEvent& e) { return e.aggregate(); }                    \
+    static auto* event(v1::StreamEvent& e) { return e.mutable_##aggregate(); }                      \
+    static const auto& state(const v1::Snapshot& s) { return s.aggregate(); }                       \
+    static auto* state(v1::Snapshot& s) { return s.mutable_##aggregate(); }                         \
   }
-USHER_PLACE(show);
-USHER_PLACE(seat);
-USHER_PLACE(stock);
-USHER_PLACE(allowance);
-USHER_PLACE(reservation);
-USHER_PLACE(queue);
-USHER_PLACE(wallet);
-USHER_PLACE(user);
-#undef USHER_PLACE
+USHER_ENVELOPE(show);
+USHER_ENVELOPE(seat);
+USHER_ENVELOPE(stock);
+USHER_ENVELOPE(allowance);
+USHER_ENVELOPE(reservation);
+USHER_ENVELOPE(queue);
+USHER_ENVELOPE(wallet);
+USHER_ENVELOPE(user);
+#undef USHER_ENVELOPE
 
 /// Whether the state is a class of its own that knows how to become the snapshot's message.
 template <class A>
@@ -44,7 +44,7 @@ template <class A>
 class entity_of final : public entity {
  public:
   entity_decision decide(const v1::EntityRef& ref, const v1::Command& c, const context& ctx) const override {
-    auto d = A::decide(ref, state_, place<A>::command(c), ctx);
+    auto d = A::decide(ref, state_, envelope<A>::command(c), ctx);
     entity_decision out;
     out.what = static_cast<entity_decision::kind>(d.what);
     out.outcome = std::move(d.outcome);
@@ -52,20 +52,20 @@ class entity_of final : public entity {
     out.parts = std::move(d.parts);
     out.settles = std::move(d.settles);
     out.events.resize(d.events.size());
-    for (std::size_t i = 0; i < d.events.size(); ++i) *place<A>::event(out.events[i]) = std::move(d.events[i]);
+    for (std::size_t i = 0; i < d.events.size(); ++i) *envelope<A>::event(out.events[i]) = std::move(d.events[i]);
     return out;
   }
-  void evolve(const v1::StreamEvent& e) override { A::evolve(state_, place<A>::event(e)); }
+  void evolve(const v1::StreamEvent& e) override { A::evolve(state_, envelope<A>::event(e)); }
   std::optional<time_point> deadline() const override { return A::deadline(state_); }
   std::vector<errand> react(const v1::EntityRef& ref) const override { return A::react(ref, state_); }
   std::unique_ptr<entity> clone() const override { return std::make_unique<entity_of>(*this); }
   void save(v1::Snapshot& s) const override {
-    if constexpr (keeps_itself<A>) state_.save(*place<A>::state(s));
-    else *place<A>::state(s) = state_;
+    if constexpr (keeps_itself<A>) state_.save(*envelope<A>::state(s));
+    else *envelope<A>::state(s) = state_;
   }
   void restore(const v1::Snapshot& s) override {
-    if constexpr (keeps_itself<A>) state_.restore(place<A>::state(s));
-    else state_ = place<A>::state(s);
+    if constexpr (keeps_itself<A>) state_.restore(envelope<A>::state(s));
+    else state_ = envelope<A>::state(s);
   }
 
  private:
@@ -77,7 +77,7 @@ std::optional<v1::Command> wake_command_of() {
   auto wake = A::wake();
   if (!wake) return std::nullopt;
   v1::Command c;
-  *place<A>::command(c) = std::move(*wake);
+  *envelope<A>::command(c) = std::move(*wake);
   return c;
 }
 

@@ -12,9 +12,9 @@
 namespace usher::actors {
 namespace {
 
-class inspection {
+class settings_inspection {
  public:
-  explicit inspection(std::string_view path) : prefix_(path.empty() ? "" : std::string{path} + '.') {}
+  explicit settings_inspection(std::string_view path) : prefix_(path.empty() ? "" : std::string{path} + '.') {}
 
   void blame(const std::string& field, std::string detail) {
     auto& fault = found_.emplace_back();
@@ -48,7 +48,7 @@ class inspection {
 }  // namespace
 
 std::vector<v1::Fault> faults_of(const v1::QueueSettings& q, std::string_view path) {
-  inspection result{path};
+  settings_inspection result{path};
   result.check_most("admitPerWindow", q.admit_per_window(), admit_per_window_max, "The people admitted in a window");
   result.check_most("windowSeconds", q.window_seconds(), window_seconds_max, "The seconds of a window");
   result.check_most("admissionSeconds", q.admission_seconds(), admission_seconds_max, "The seconds of an admission");

@@ -15,8 +15,6 @@ namespace {
 using state = v1::ReservationState;
 using event = v1::ReservationEvent;
 
-constexpr std::int64_t second_ms = 1000;
-
 bool is_for_somebody_else(const std::string& user_id, const context& ctx) {
   return ctx.role == v1::ROLE_USER && ctx.user_id != user_id;
 }
@@ -28,7 +26,7 @@ std::string at(const char* list, int index, const char* field = "") {
 }
 
 /// What is wrong with the client's choice, in itself.
-v1::Rejection faults_of(const v1::PlaceReservation& c) {
+v1::Rejection faults_in(const v1::PlaceReservation& c) {
   v1::Rejection r;
   if (c.user_id().empty()) add_fault(r, "userId", "A reservation must be for somebody.");
   if (c.seats_size() == 0 && c.general_admission_size() == 0) add_fault(r, "seats", "At least one seat or place must be chosen.");
@@ -74,7 +72,7 @@ reservation_decision place(const v1::EntityRef& ref, const state& s, const v1::P
     if (s.user_id() == c.user_id()) return unchanged<event>(reservation_outcome(ref, s, s.status()));
     return reservation_decision::rejected(v1::ALREADY_EXISTS, "There is a reservation with this id.");
   }
-  if (auto faults = faults_of(c); faults.faults_size() != 0) {
+  if (auto faults = faults_in(c); faults.faults_size() != 0) {
     auto d = reservation_decision::rejected(v1::VALIDATION_FAILED, faults.faults(0).detail());
     d.rejection.mutable_faults()->Swap(faults.mutable_faults());
     return d;
@@ -91,7 +89,7 @@ reservation_decision place(const v1::EntityRef& ref, const state& s, const v1::P
   placed->set_currency(c.currency());
   placed->set_amount(*amount);
   placed->set_at_ms(to_ms(ctx.now));
-  placed->set_hold_expires_at_ms(to_ms(ctx.now) + std::int64_t{c.hold_seconds()} * second_ms);
+  placed->set_hold_expires_at_ms(to_ms(ctx.now + std::chrono::seconds{c.hold_seconds()}));
   placed->set_queue_number(c.queue_number());
   auto outcome = reservation_outcome(ref, *placed, v1::PENDING);
   auto d = reservation_decision::accepted(std::move(e), std::move(outcome));
@@ -170,7 +168,7 @@ reservation_decision extend(const v1::EntityRef& ref, const state& s, const v1::
   if (s.is_extended()) return reservation_decision::rejected(v1::EXTENSION_UNAVAILABLE, "The hold was made longer once already.");
   event e;
   e.mutable_extended()->set_at_ms(to_ms(ctx.now));
-  e.mutable_extended()->set_hold_expires_at_ms(s.hold_expires_at_ms() + std::int64_t{c.seconds()} * second_ms);
+  e.mutable_extended()->set_hold_expires_at_ms(to_ms(from_ms(s.hold_expires_at_ms()) + std::chrono::seconds{c.seconds()}));
   return changed_by(ref, s, std::move(e));
 }
 

@@ -10,7 +10,6 @@ namespace {
 using state = v1::ReservationState;
 using event = v1::ReservationEvent;
 
-constexpr std::int64_t second_ms = 1000;
 constexpr std::int64_t redrive_after_ms = 1000;
 constexpr std::uint32_t attempts_max = 20;  // every one of them stays in the state
 
@@ -52,7 +51,7 @@ reservation_decision start_payment(const v1::EntityRef& ref, const state& s, con
   started->set_provider(c.provider());
   started->set_method(c.method());
   // Never before the hold itself ends, so that a payment that lapses has nothing left to wait for.
-  const auto lease_ends = to_ms(ctx.now) + std::int64_t{c.lease_seconds()} * second_ms;
+  const auto lease_ends = to_ms(ctx.now + std::chrono::seconds{c.lease_seconds()});
   started->set_lease_ends_at_ms(std::max(lease_ends, s.hold_expires_at_ms()));
   auto after = s;
   fold(after, e);

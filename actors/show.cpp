@@ -26,10 +26,10 @@ constexpr std::size_t draw_secret_bytes = 32;
 
 using names = std::unordered_set<std::string_view>;
 
-std::string at(const std::string& list, int index) { return list + '[' + std::to_string(index) + ']'; }
+std::string path_at(const std::string& list, int index) { return list + '[' + std::to_string(index) + ']'; }
 
 /// Collects what is wrong with a plan or a change.
-class inspection {
+class show_inspection {
  public:
   void blame(std::string field, std::string detail) {
     if (found_.faults_size() < faults_max) add_fault(found_, std::move(field), std::move(detail));
@@ -59,7 +59,7 @@ class inspection {
 };
 
 /// Checks a whole plan from the outside in: the order of its functions is the order of the faults.
-class plan_inspection : public inspection {
+class plan_inspection : public show_inspection {
  public:
   explicit plan_inspection(const v1::ShowPlan& plan) : plan_(plan) {
     check_title(plan.title());
@@ -85,9 +85,9 @@ class plan_inspection : public inspection {
     if (plan_.tiers_size() >= layout::no_tier) return blame("tiers", "These are too many tiers.");
     for (int i = 0; i != plan_.tiers_size(); ++i) {
       const auto& tier = plan_.tiers(i);
-      if (!is_name(tier.name())) blame(at("tiers", i) + ".name", "A name of 1 to 100 bytes is needed.");
-      if (!tiers_.insert(tier.name()).second) blame(at("tiers", i) + ".name", "There is a tier " + tier.name() + " already.");
-      check_price(at("tiers", i), tier.price());
+      if (!is_name(tier.name())) blame(path_at("tiers", i) + ".name", "A name of 1 to 100 bytes is needed.");
+      if (!tiers_.insert(tier.name()).second) blame(path_at("tiers", i) + ".name", "There is a tier " + tier.name() + " already.");
+      check_price(path_at("tiers", i), tier.price());
     }
   }
 
@@ -101,7 +101,7 @@ class plan_inspection : public inspection {
     names seen;
     for (int i = 0; i != plan_.sections_size(); ++i) {
       const auto& section = plan_.sections(i);
-      const auto path = at("sections", i);
+      const auto path = path_at("sections", i);
       if (!is_name(section.name())) blame(path + ".name", "A name of 1 to 100 bytes is needed.");
       if (!seen.insert(section.name()).second) blame(path + ".name", "There is a section " + section.name() + " already.");
       if (section.kind() == "seated")
@@ -126,7 +126,7 @@ class plan_inspection : public inspection {
     names seen;
     for (int i = 0; i != section.rows_size(); ++i) {
       const auto& row = section.rows(i);
-      const auto row_path = at(path + ".rows", i);
+      const auto row_path = path_at(path + ".rows", i);
       if (!is_name(row.name())) blame(row_path + ".name", "A name of 1 to 100 bytes is needed.");
       if (!seen.insert(row.name()).second) blame(row_path + ".name", "There is a row " + row.name() + " already.");
       if (row.named_size() != 0)
@@ -144,8 +144,8 @@ class plan_inspection : public inspection {
     for (int i = 0; i != row.accessible_size(); ++i) {
       const auto number = row.accessible(i);
       const auto told = "The row has no seat " + std::to_string(number) + ".";
-      if (number == 0 || number > row.seats()) blame(at(path + ".accessible", i), told);
-      else if (!seen.insert(number).second) blame(at(path + ".accessible", i), "The seat is named twice.");
+      if (number == 0 || number > row.seats()) blame(path_at(path + ".accessible", i), told);
+      else if (!seen.insert(number).second) blame(path_at(path + ".accessible", i), "The seat is named twice.");
     }
   }
 
@@ -156,7 +156,7 @@ class plan_inspection : public inspection {
     if (row.accessible_size() != 0) blame(path + ".accessible", "The row lists its seats; mark those that are accessible there.");
     for (int i = 0; i != row.named_size(); ++i) {
       const auto& seat = row.named(i);
-      const auto seat_path = at(path + ".named", i);
+      const auto seat_path = path_at(path + ".named", i);
       if (!is_name(seat.number())) blame(seat_path + ".number", "A number of 1 to 100 bytes is needed.");
       if (!seat.id().empty() && !is_name(seat.id()))
         blame(seat_path + ".id", "An id has at most 100 bytes, none of them a control character.");
@@ -171,7 +171,7 @@ class plan_inspection : public inspection {
     for (std::uint32_t i = 0; i != seats.size(); ++i) {
       const auto seat = seats.at(i);
       if (seats.find(seat.name) == i) continue;
-      blame(at(at("sections", static_cast<int>(seat.section)) + ".rows", static_cast<int>(seat.row)),
+      blame(path_at(path_at("sections", static_cast<int>(seat.section)) + ".rows", static_cast<int>(seat.row)),
             "There is a seat " + std::string{seat.name} + " already.");
     }
   }
@@ -186,8 +186,8 @@ const v1::Tier* find_tier(const v1::ShowPlan& plan, const std::string& name) {
   return found == plan.tiers().end() ? nullptr : &*found;
 }
 
-inspection inspect_change(const v1::ShowPlan& plan, const v1::ShowChange& change) {
-  inspection result;
+show_inspection inspect_change(const v1::ShowPlan& plan, const v1::ShowChange& change) {
+  show_inspection result;
   if (change.has_title()) result.check_title(change.title());
   result.check_extension(change.extension_seconds());
   if (change.has_sale_opens_at_ms() || change.has_sale_closes_at_ms())
@@ -196,9 +196,9 @@ inspection inspect_change(const v1::ShowPlan& plan, const v1::ShowChange& change
   names seen;
   for (int i = 0; i != change.tiers_size(); ++i) {
     const auto& tier = change.tiers(i);
-    if (!find_tier(plan, tier.name())) result.blame(at("tiers", i) + ".name", "There is no tier " + tier.name() + ".");
-    if (!seen.insert(tier.name()).second) result.blame(at("tiers", i) + ".name", "The tier is named twice.");
-    result.check_price(at("tiers", i), tier.price());
+    if (!find_tier(plan, tier.name())) result.blame(path_at("tiers", i) + ".name", "There is no tier " + tier.name() + ".");
+    if (!seen.insert(tier.name()).second) result.blame(path_at("tiers", i) + ".name", "The tier is named twice.");
+    result.check_price(path_at("tiers", i), tier.price());
   }
   return result;
 }

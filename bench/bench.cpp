@@ -1,6 +1,7 @@
 // Scenarios and the table. Each figure is a ratio to the bare server's, since absolute ones only describe a machine.
 #include "bench/bench.hpp"
 
+#include "bench/aim.hpp"
 #include "bench/client.hpp"
 #include "bench/engine.hpp"
 
@@ -190,24 +191,22 @@ struct report {
   }
 };
 
-const char* verdict(bool met) { return met ? "met" : "MISSED"; }
-
 void print_table(const report& found, const bench_options& options) {
   std::printf("%u processors, %zu connections, %d runs of %.1f s each, medians%s\n\n", std::thread::hardware_concurrency(), options.connections,
               options.repeats, options.seconds, found.on_disk ? "" : " -- the scratch folder is in memory: nothing here is durable");
   std::printf("%-28s %10s %10s %7s %7s %-7s %9s %9s %9s %9s\n", "", "bare/s", "usher/s", "ratio", "target", "", "p50 ms", "p99 ms", "max ms", "refused");
   for (const auto& one : found.outcomes) {
     std::printf("%-28s %10.0f %10.0f %7.2f %7.2f %-7s %9.2f %9.2f %9.2f %9llu\n", one.name.c_str(), one.bare_per_s, one.engine_per_s, one.ratio,
-                one.target_ratio, verdict(one.ratio >= one.target_ratio), static_cast<double>(one.p50_us) / 1e3, static_cast<double>(one.p99_us) / 1e3,
+                one.target_ratio, met_or_missed(one.ratio >= one.target_ratio), static_cast<double>(one.p50_us) / 1e3, static_cast<double>(one.p99_us) / 1e3,
                 static_cast<double>(one.max_us) / 1e3, static_cast<unsigned long long>(one.refused));
     if (one.refused > 0) std::printf("    first refusal: %s\n", one.first_refusal.c_str());
   }
   const auto p99_ms = static_cast<double>(found.outcomes.front().p99_us) / 1e3;
-  std::printf("\n%-44s %10.2f ms  target %4.0f ms  %s\n", "p99 of a durable reservation", p99_ms, p99_target_ms, verdict(p99_ms <= p99_target_ms));
+  std::printf("\n%-44s %10.2f ms  target %4.0f ms  %s\n", "p99 of a durable reservation", p99_ms, p99_target_ms, met_or_missed(p99_ms <= p99_target_ms));
   std::printf("%-44s %10.0f B   target %4.0f B   %s  (%zu entities)\n", "resident memory per active entity", found.bytes_per_entity, memory_target_bytes,
-              verdict(found.bytes_per_entity <= memory_target_bytes), found.entities);
+              met_or_missed(found.bytes_per_entity <= memory_target_bytes), found.entities);
   std::printf("%-44s %10.2f s   target %4.0f s   %s  (%zu events)\n", "start after a kill", found.start_s, start_target_s,
-              verdict(found.start_s <= start_target_s), found.events);
+              met_or_missed(found.start_s <= start_target_s), found.events);
 }
 
 void print_json(const report& found, const bench_options& options) {

@@ -1,6 +1,7 @@
 // A crowd of WebSockets and a stream of joins, from one thread.
 #include "bench/bench_queue.hpp"
 
+#include "bench/aim.hpp"
 #include "bench/engine.hpp"
 #include "bench/histogram.hpp"
 
@@ -37,7 +38,7 @@ constexpr std::size_t join_connections = 64;
 constexpr std::size_t opening_at_once = 500;     // so that the listener's backlog holds them
 constexpr auto quiet_gap = milliseconds(1'500);  // longer than any admission is told, shorter than a window
 constexpr double told_target_ms = 1'000;
-constexpr double memory_target_bytes = 20 * 1024;
+constexpr double socket_target_bytes = 20 * 1024;
 
 constexpr double join_p99_target_ms = 1'000;
 
@@ -347,7 +348,7 @@ void fill(const engine& on, const std::string& show, std::size_t people) {
   if (found.succeeded() != people) throw std::runtime_error("not everybody could join: " + found.first_refusal);
 }
 
-struct report {
+struct queue_report {
   std::size_t sockets = 0, lost = 0, waves = 0, refused = 0;
   double told_p50_ms = 0, told_p99_ms = 0, told_max_ms = 0;
   double joins_per_s = 0, joins_wanted_per_s = 0, join_p50_ms = 0, join_p99_ms = 0, join_max_ms = 0;
@@ -357,7 +358,7 @@ struct report {
 
 double ms(std::int64_t us) { return static_cast<double>(us) / 1'000; }
 
-report measure(const queue_bench_options& options, const scratch_folder& scratch) {
+queue_report measure(const queue_bench_options& options, const scratch_folder& scratch) {
   engine usher{options.binary, scratch, {"--connections-max", std::to_string(options.sockets + 2 * join_connections + 64)}};
   const auto show = usher.open_show("waiting", window);
   std::cerr << "bench queue: filling the queue" << std::endl;
@@ -374,7 +375,7 @@ report measure(const queue_bench_options& options, const scratch_folder& scratch
   people.join(options.joins, options.seconds);
   people.idle(2 * quiet_gap);
 
-  report out;
+  queue_report out;
   out.sockets = options.sockets;
   out.lost = people.lost();
   out.waves = people.heard.waves;
@@ -393,13 +394,11 @@ report measure(const queue_bench_options& options, const scratch_folder& scratch
   return out;
 }
 
-const char* verdict(bool met) { return met ? "met" : "MISSED"; }
-
-void print_table(const report& found) {
+void print_table(const queue_report& found) {
   std::printf("%zu WebSockets wait, %zu lost; %zu admissions of %u; %llu messages, %llu of them to all alike\n\n", found.sockets, found.lost, found.waves,
               window.admit_per_window, static_cast<unsigned long long>(found.messages), static_cast<unsigned long long>(found.rooms));
   const auto line = [](const char* what, double value, const char* unit, double target, bool met) {
-    std::printf("%-52s %10.1f %-4s target %7.0f %-4s %s\n", what, value, unit, target, unit, verdict(met));
+    std::printf("%-52s %10.1f %-4s target %7.0f %-4s %s\n", what, value, unit, target, unit, met_or_missed(met));
   };
   std::printf("%-52s %10.1f ms\n", "from an admission until told, median", found.told_p50_ms);
   std::printf("%-52s %10.1f ms\n", "from an admission until told, p99", found.told_p99_ms);
@@ -407,10 +406,10 @@ void print_table(const report& found) {
   line("joins a second meanwhile", found.joins_per_s, "/s", found.joins_wanted_per_s, found.joins_per_s >= 0.99 * found.joins_wanted_per_s);
   std::printf("%-52s %10.1f ms\n", "a join, from when it was due, median", found.join_p50_ms);
   line("a join, from when it was due, p99", found.join_p99_ms, "ms", join_p99_target_ms, found.join_p99_ms <= join_p99_target_ms);
-  line("resident memory per waiting connection", found.bytes_per_socket, "B", memory_target_bytes, found.bytes_per_socket <= memory_target_bytes);
+  line("resident memory per waiting connection", found.bytes_per_socket, "B", socket_target_bytes, found.bytes_per_socket <= socket_target_bytes);
 }
 
-void print_json(const report& found) {
+void print_json(const queue_report& found) {
   std::cout << json::serialize(json::object{
                    {"sockets", found.sockets}, {"lost", found.lost}, {"admissions", found.waves}, {"refused", found.refused},
                    {"toldP50Ms", found.told_p50_ms}, {"toldP99Ms", found.told_p99_ms}, {"toldMaxMs", found.told_max_ms},

@@ -134,7 +134,7 @@ bool scratch_folder::in_memory() const {
 
 namespace {
 
-std::string text(const json::object& object, const char* name) { return std::string{object.at(name).as_string()}; }
+std::string required_text(const json::object& object, const char* name) { return std::string{object.at(name).as_string()}; }
 
 std::string first_word_of(const std::string& path) {
   std::ifstream file{path};
@@ -162,12 +162,12 @@ std::string engine::open_show(const std::string& title, std::optional<queue> wit
   plan["tiers"] = json::array{json::object{{"name", "all"}, {"price", 1'000}}};
   plan["sections"] = json::array{json::object{{"name", "floor"}, {"kind", "seated"}, {"rows", std::move(rows)}}};
   if (with) plan["queue"] = json::object{{"admitPerWindow", with->admit_per_window}, {"windowSeconds", with->window_seconds}};
-  return text(created(server_, {verb::post, "/shows", json::serialize(plan), fields(operator_, "show-" + title)}), "showId");
+  return required_text(created(server_, {verb::post, "/shows", json::serialize(plan), fields(operator_, "show-" + title)}), "showId");
 }
 
 std::string engine::sign_up(const std::string& name) {
   const json::object user{{"name", name}, {"email", name + "@bench.invalid"}};
-  return text(created(server_, {verb::post, "/users", json::serialize(user), fields(service_, "user-" + name)}), "userId");
+  return required_text(created(server_, {verb::post, "/users", json::serialize(user), fields(service_, "user-" + name)}), "userId");
 }
 
 double engine::seconds_to_restart() {

@@ -7,7 +7,7 @@
 namespace usher::cluster {
 namespace {
 
-constexpr auto tick = caf::atom("tick");
+constexpr auto look = caf::atom("look");
 constexpr std::chrono::milliseconds look_every{250};
 constexpr unsigned looks_until_again = 8;
 constexpr std::uint64_t few_at_least = 1'000;
@@ -114,10 +114,10 @@ void supply_watch::tell(const std::string& show_id, const supply& left, std::uin
 
 caf::actor spawn_supply_watch(caf::actor_system& system, const wall_clock& clock, supply_watch& watch) {
   return system.spawn([&clock, &watch](caf::event_based_actor* self) -> caf::behavior {
-    self->delayed_send(self, look_every, tick);
-    return {[self, &clock, &watch](caf::atom_constant<tick>) {
+    self->delayed_send(self, look_every, look);
+    return {[self, &clock, &watch](caf::atom_constant<look>) {
       watch.look(clock.now());
-      self->delayed_send(self, look_every, tick);
+      self->delayed_send(self, look_every, look);
     }};
   });
 }

@@ -1,6 +1,9 @@
 #include "events/base64.hpp"
 
+#include <openssl/evp.h>
+
 #include <cstdint>
+#include <limits>
 
 namespace usher {
 namespace {
@@ -28,6 +31,18 @@ std::string to_base64(std::string_view bytes) {
   auto text = encoded(bytes, letters);
   text.resize((bytes.size() + 2) / 3 * 4, '=');
   return text;
+}
+
+std::optional<std::string> from_base64(std::string_view text) {
+  if (text.size() > std::numeric_limits<int>::max()) return std::nullopt;
+  std::string bytes(text.size() / 4 * 3, '\0');
+  const int length = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()), reinterpret_cast<const unsigned char*>(text.data()),
+                                     static_cast<int>(text.size()));
+  if (length < 0) return std::nullopt;
+  const auto padding = text.ends_with("==") ? 2U : text.ends_with("=") ? 1U : 0U;
+  bytes.resize(static_cast<std::size_t>(length) - padding);
+  if (to_base64(bytes) != text) return std::nullopt;  // OpenSSL forgives white space and stray bits
+  return bytes;
 }
 
 std::string to_base64url(std::string_view bytes) { return encoded(bytes, url_letters); }

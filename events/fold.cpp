@@ -7,7 +7,7 @@ namespace {
 
 using state = v1::ReservationState;
 
-void place(state& s, const v1::ReservationPlaced& e) {
+void place_it(state& s, const v1::ReservationPlaced& e) {
   s.set_status(v1::PENDING);
   s.set_user_id(e.user_id());
   *s.mutable_seats() = e.seats();
@@ -102,7 +102,7 @@ void exchange(state& s, const v1::SeatExchanged& e) {
 void fold(v1::ReservationState& s, const v1::ReservationEvent& e) {
   using event = v1::ReservationEvent;
   switch (e.kind_case()) {
-    case event::kPlaced: return place(s, e.placed());
+    case event::kPlaced: return place_it(s, e.placed());
     case event::kReleased: return end(s, v1::RELEASED, e.released().at_ms());
     case event::kExpired: return end(s, v1::EXPIRED, e.expired().at_ms());
     case event::kPaymentStarted: return start_payment(s, e.payment_started());

@@ -4,7 +4,6 @@
 
 #include <boost/json/monotonic_resource.hpp>
 #include <boost/json/parser.hpp>
-#include <openssl/evp.h>
 
 #include <algorithm>
 #include <array>
@@ -96,19 +95,6 @@ std::string_view kind_name(const json::value& value) {
 }
 
 std::string_view view(const json::string& text) { return {text.data(), text.size()}; }
-
-// ---- base64 ----
-
-std::optional<std::string> from_base64(std::string_view text) {
-  std::string bytes(text.size() / 4 * 3, '\0');
-  const int length = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
-                                     reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
-  if (length < 0) return {};
-  const auto padding = text.ends_with("==") ? 2U : text.ends_with("=") ? 1U : 0U;
-  bytes.resize(static_cast<std::size_t>(length) - padding);
-  if (to_base64(bytes) != text) return {};  // OpenSSL forgives white space and stray bits
-  return bytes;
-}
 
 // ---- reading ----
 

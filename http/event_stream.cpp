@@ -2,9 +2,9 @@
 
 #include "http/event_stream.hpp"
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
+
+#include "http/quietly.hpp"
 
 namespace usher::http {
 namespace {
@@ -29,7 +29,7 @@ asio::awaitable<void> event_stream::serve(exchange& peer) {
     auto [text, last] = take();
     if (text.empty() && !last) {
       timer_.expires_after(comment_every);
-      const auto [woken] = co_await timer_.async_wait(asio::as_tuple(asio::use_awaitable));
+      const auto [woken] = co_await timer_.async_wait(quietly);
       if (woken) continue;
       text = ":\n\n";
     }

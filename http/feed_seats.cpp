@@ -21,7 +21,7 @@ void write_places(json_writer& out, const place_counts& counts) {
       .member("blocked", counts.blocked);
 }
 
-void write_counts(json_writer& out, const show_seats& show, const show_counts& counts) {
+void write_show_counts(json_writer& out, const show_seats& show, const show_counts& counts) {
   out.key("counts").begin_object();
   write_places(out, counts.total);
   out.key("tiers").begin_array();
@@ -41,7 +41,7 @@ void write_counts(json_writer& out, const show_seats& show, const show_counts& c
 
 text_ptr seats_snapshot(const show_seats& show) {
   return message_text({seats, show.show_id}, show.version, {}, [&](json_writer& out) {
-    write_counts(out, show, show.counts);
+    write_show_counts(out, show, show.counts);
     out.member("states", show.bits_base64());
   });
 }
@@ -53,7 +53,7 @@ text_ptr seats_delta(const show_seats& show, const projections::seat_delta& delt
       out.begin_array().value(change.seat).value(static_cast<int>(change.phase)).end_array();
     }
     out.end_array();
-    write_counts(out, show, delta.counts);
+    write_show_counts(out, show, delta.counts);
   });
 }
 

@@ -1,8 +1,8 @@
 #include "http/long_poll.hpp"
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
+
+#include "http/quietly.hpp"
 
 namespace usher::http {
 
@@ -19,7 +19,7 @@ asio::awaitable<bool> long_poll::news(std::chrono::steady_clock::time_point unti
       if (std::exchange(news_, false)) co_return true;
     }
     timer_.expires_at(until);
-    const auto [woken] = co_await timer_.async_wait(asio::as_tuple(asio::use_awaitable));
+    const auto [woken] = co_await timer_.async_wait(quietly);
     if (!woken) co_return false;
   }
 }

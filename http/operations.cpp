@@ -8,7 +8,7 @@
 namespace usher::http {
 namespace {
 
-constexpr std::size_t waiting_max = 64;
+constexpr std::size_t operations_waiting_max = 64;
 constexpr std::size_t remembered_max = 1000;
 constexpr std::chrono::seconds pace_known_after{1};
 
@@ -46,7 +46,7 @@ std::optional<std::string> operations::start(std::string kind, std::string subje
     if (!ended && o->is.kind == kind && o->is.subject == subject) return o->is.id;
     if (o->is.state == operation_state::waiting) ++waiting;
   }
-  if (waiting >= waiting_max) return std::nullopt;
+  if (waiting >= operations_waiting_max) return std::nullopt;
   auto made = std::make_shared<operation>();
   made->is.id = "op_" + std::to_string(++last_number_);
   made->is.kind = std::move(kind);

@@ -29,10 +29,6 @@ int hex_digit(char c) {
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
-bool alike(std::string_view a, std::string_view b) {
-  return a == b || std::ranges::equal(a, b, {}, lower, lower);  // hardly anybody writes a name in another way
-}
-
 /// Takes the first segment off `rest`, which loses its slash too.
 std::string_view take_segment(std::string_view& rest) {
   const auto slash = rest.find('/');
@@ -48,6 +44,10 @@ std::string_view trimmed(std::string_view text) {
 }
 
 }  // namespace
+
+bool alike(std::string_view a, std::string_view b) {
+  return a == b || std::ranges::equal(a, b, {}, lower, lower);  // hardly anybody writes a name in another way
+}
 
 std::string_view word_of(method m) {
   constexpr std::array<std::string_view, method_count> words{"GET", "POST", "PUT", "PATCH", "DELETE", "other"};

@@ -28,6 +28,9 @@ namespace asio = boost::asio;
 enum class method : std::uint8_t { get, post, put, patch, delete_, other };
 std::string_view word_of(method);
 
+/// Whether two names of headers, or words in them, are the same but for upper and lower case (ASCII).
+bool alike(std::string_view, std::string_view);
+
 /// One header of an answer. `name` must outlive the response: a literal.
 struct header {
   std::string_view name;

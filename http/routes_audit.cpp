@@ -128,7 +128,7 @@ reply show_diff(engine& e, request_context& ctx) {
 
 // --- the log ------------------------------------------------------------------------------------------------------
 
-constexpr std::chrono::milliseconds look_every{50};
+constexpr std::chrono::milliseconds look_for_news_every{50};
 constexpr std::chrono::seconds line_feed_every{15};  // to a follower, so that a peer that is gone is noticed
 constexpr std::size_t piece_bytes = 256 * 1024;
 
@@ -169,13 +169,13 @@ actors::log_filter filter_of(const request_context& ctx) {
 }
 
 /// What there is to send, and whether there is more by now.
-struct piece {
+struct log_piece {
   std::string text;
   bool more = false;
 };
 
-asio::awaitable<result<piece>> read_piece(actors::log_reader& log, std::uint64_t& left) {
-  piece out;
+asio::awaitable<result<log_piece>> read_piece(actors::log_reader& log, std::uint64_t& left) {
+  log_piece out;
   const auto more = log.read([&](const v1::Record& record) {
     out.text += actors::line_of(record);
     --left;
@@ -191,7 +191,7 @@ asio::awaitable<bool> news(const engine& e, const actors::log_reader& log) {
   asio::steady_timer timer{co_await asio::this_coro::executor};
   const auto end = std::chrono::steady_clock::now() + line_feed_every;
   while (!e.stopping && log.done() == log.total() && std::chrono::steady_clock::now() < end) {
-    timer.expires_after(look_every);
+    timer.expires_after(look_for_news_every);
     co_await timer.async_wait(asio::use_awaitable);
   }
   co_return !e.stopping;

@@ -28,7 +28,7 @@ reply show(engine& e, request_context& ctx) {
   co_return json_response(200, std::move(out));
 }
 
-reply list(engine& e, request_context&) {
+reply list_operations(engine& e, request_context&) {
   std::string out;
   json_writer json{out};
   json.begin_object().key("items").begin_array();
@@ -53,7 +53,7 @@ response started(engine& e, std::string kind, std::string subject, operations::w
 }
 
 void add_operation_routes(rows& table, engine& e) {
-  add(table, e, method::get, "/operations", {.who = access::operator_}, [&e](request_context& c) { return list(e, c); });
+  add(table, e, method::get, "/operations", {.who = access::operator_}, [&e](request_context& c) { return list_operations(e, c); });
   add(table, e, method::get, "/operations/{id}", {.who = access::operator_}, [&e](request_context& c) { return show(e, c); });
 }
 

@@ -17,7 +17,7 @@ constexpr std::string_view retry_kind = "retry";
 constexpr std::string_view every_view = "all";
 
 /// What came of one read model, as part of the operation's result.
-void write_outcome(json_writer& json, const engine& e, const std::string& name) {
+void write_rebuild(json_writer& json, const engine& e, const std::string& name) {
   const auto all = e.views.status(e.clock.now());
   const auto found = std::find_if(all.begin(), all.end(), [&](const auto& p) { return p.name == name; });
   if (found != all.end()) write(json, *found);
@@ -41,7 +41,7 @@ result<std::string> work_on(engine& e, std::string_view kind, const std::vector<
     if (!done) failed = failure{failed ? failed->code : done.error().code, (failed ? failed->detail + "; " : "") + names[i] + ": " + done.error().detail};
     if (done && !*done) return failure{errc::io_failure, "The node ends; the work goes on with its next start."};
     before += e.views.applied_total();
-    write_outcome(json, e, names[i]);
+    write_rebuild(json, e, names[i]);
   }
   if (failed) return *failed;
   json.end_array().end_object();
@@ -80,7 +80,7 @@ reply start_work(engine& e, request_context& ctx, std::string_view kind) {
   co_return started(e, std::string{kind}, name, work_of(e, kind, std::move(names)));
 }
 
-reply list(engine& e, request_context&) { co_return json_response(200, projections::to_json(projections_of(e))); }
+reply list_projections(engine& e, request_context&) { co_return json_response(200, projections::to_json(projections_of(e))); }
 
 }  // namespace
 
@@ -110,7 +110,7 @@ result<void> resume_rebuilds(engine& e) {
 }
 
 void add_projection_routes(rows& table, engine& e) {
-  add(table, e, method::get, "/admin/projections", {.who = access::operator_}, [&e](request_context& c) { return list(e, c); });
+  add(table, e, method::get, "/admin/projections", {.who = access::operator_}, [&e](request_context& c) { return list_projections(e, c); });
   add(table, e, method::post, "/admin/projections/{name}/rebuild", {.who = access::operator_},
       [&e](request_context& c) { return start_work(e, c, rebuild_kind); });
   add(table, e, method::post, "/admin/projections/{name}/retry", {.who = access::operator_},

@@ -170,7 +170,7 @@ std::string list_body(const request_context& ctx, const projections::show_seats&
   return out;
 }
 
-asio::awaitable<result<std::optional<projections::seats_then>>> fold(const engine& e, store::stream_head head, std::string show_id, store::moment until) {
+asio::awaitable<result<std::optional<projections::seats_then>>> fold_seats(const engine& e, store::stream_head head, std::string show_id, store::moment until) {
   const auto upto = store::index_at(e.log, partition_of(show_id), until);
   if (!upto) co_return upto.error();
   co_return projections::seats_as_of(e.log, e.views.views().seat_map, head, show_id, *upto);
@@ -179,7 +179,7 @@ asio::awaitable<result<std::optional<projections::seats_then>>> fold(const engin
 asio::awaitable<projections::seats_then> seats_then(engine& e, const request_context& ctx, std::string show_id, store::moment until) {
   const auto head = e.index.head(show_ref(show_id));
   co_await up_to_date(e, ctx, show_ref(show_id));  // and so on disk
-  auto work = fold(e, head, std::move(show_id), until);
+  auto work = fold_seats(e, head, std::move(show_id), until);
   auto folded = co_await beside(e, std::move(work));
   auto then = read_of(ctx, std::move(folded));
   if (!then) throw refuse(v1::NOT_FOUND, "There was no such show then.");

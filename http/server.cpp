@@ -5,7 +5,6 @@
 #include <sodium.h>
 #include <spdlog/spdlog.h>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/address.hpp>
@@ -14,6 +13,7 @@
 
 #include <algorithm>
 
+#include "http/quietly.hpp"
 #include "http/session.hpp"
 
 namespace usher::http {
@@ -22,7 +22,6 @@ using asio::ip::tcp;
 
 namespace {
 
-constexpr auto quietly = asio::as_tuple(asio::use_awaitable);
 constexpr std::chrono::milliseconds pause_without_descriptors{100};
 constexpr std::chrono::milliseconds tick_min{5};
 constexpr std::chrono::milliseconds tick_max{1000};
@@ -32,7 +31,7 @@ std::chrono::milliseconds tick_of(const server_settings& s) {
   return std::clamp(std::min({s.header_timeout, s.body_timeout, s.idle_timeout, s.write_timeout}) / 4, tick_min, tick_max);
 }
 
-std::uint64_t random_seed() {
+std::uint64_t random_request_id_seed() {
   std::uint64_t out;
   randombytes_buf(&out, sizeof out);
   return out;
@@ -114,7 +113,7 @@ asio::awaitable<void> stop_all(std::shared_ptr<server::core> core, std::chrono::
 }  // namespace
 
 server::core::core(io_pool& pool, server_settings s, server_parts p)
-    : threads{pool}, settings{std::move(s)}, parts{p}, tick{tick_of(settings)}, limits{settings.limits}, request_id_seed{random_seed()},
+    : threads{pool}, settings{std::move(s)}, parts{p}, tick{tick_of(settings)}, limits{settings.limits}, request_id_seed{random_request_id_seed()},
       acceptor{pool.first()}, sweep_timer{acceptor.get_executor()}, gone_timer{acceptor.get_executor()} {}
 
 void server::core::add(session& s) {

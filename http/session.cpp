@@ -5,10 +5,8 @@
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/error.hpp>
@@ -21,6 +19,7 @@
 #include <ctime>
 
 #include "http/problem.hpp"
+#include "http/quietly.hpp"
 #include "http/request_parser.hpp"
 #include "http/socket_connection.hpp"
 
@@ -32,15 +31,12 @@ using boost::system::error_code;
 
 namespace {
 
-constexpr auto quietly = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t read_bytes = 4096;
 constexpr std::size_t read_body_bytes = 64 * 1024;
 constexpr std::size_t joined_body_bytes_max = 16 * 1024;  // a longer body isn't copied behind its header
 constexpr std::size_t linger_bytes_max = 1024 * 1024;
 constexpr std::size_t kept_body_bytes_max = 64 * 1024;    // memory of a longer body is given back after its request
 constexpr std::size_t request_id_max = 64;
-
-bool alike(std::string_view a, std::string_view b) { return a == b || beast::iequals(a, b); }
 
 bool is_request_id(std::string_view text) {
   const auto plain = [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_' || c == '.'; };

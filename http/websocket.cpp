@@ -1,13 +1,12 @@
 // How a WebSocket is read, written and closed.
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/stream_traits.hpp>
 #include <boost/beast/websocket.hpp>
 
+#include "http/quietly.hpp"
 #include "http/socket_connection.hpp"
 
 namespace usher::http {
@@ -17,7 +16,6 @@ namespace ws = boost::beast::websocket;
 
 namespace {
 
-constexpr auto quietly = asio::as_tuple(asio::use_awaitable);
 constexpr std::chrono::milliseconds close_grace{3000};  // how long a peer may take to answer a close
 constexpr std::size_t reason_bytes_max = 123;           // RFC 6455, 5.5
 

@@ -18,7 +18,7 @@ struct plans {
   std::shared_ptr<v1::ShowPlan> then = std::make_shared<v1::ShowPlan>();
 };
 
-void fold(plans& into, const v1::Record& record, const v1::ShowEvent& event) {
+void fold_plan(plans& into, const v1::Record& record, const v1::ShowEvent& event) {
   switch (event.kind_case()) {
     case v1::ShowEvent::kOpened:
       into.opened_index = record.index();
@@ -35,7 +35,7 @@ result<plans> plans_of(const store::database& db, const store::stream_head& head
   plans out;
   for (const auto& record : *records)
     for (const auto& e : record->events())
-      if (store::same_entity(e.stream(), show)) fold(out, *record, e.show());
+      if (store::same_entity(e.stream(), show)) fold_plan(out, *record, e.show());
   return out;
 }
 

@@ -113,8 +113,8 @@ result<void> write(member& m, store::database& into) {
 /// Folds on to where each of them shall go.
 /// @param taken  counts the records
 /// @return whether it was not cancelled
-result<bool> fold(const store::database& db, std::vector<member>& members, store::database& into, std::uint64_t& taken,
-                  const std::function<bool(std::uint64_t)>& progress) {
+result<bool> fold_on(const store::database& db, std::vector<member>& members, store::database& into, std::uint64_t& taken,
+                     const std::function<bool(std::uint64_t)>& progress) {
   for (std::uint32_t p = 0; p != partition_count; ++p) {
     std::uint64_t from = std::numeric_limits<std::uint64_t>::max(), upto = 0;
     for (const auto& m : members) {
@@ -321,7 +321,7 @@ result<std::vector<replayed_view>> replay_views(const store::database& db, const
   if (!members) return members.error();
   std::vector<replayed_view> out;
   std::uint64_t taken = 0;
-  auto folded = fold(db, *members, (*into)->db(), taken, progress);
+  auto folded = fold_on(db, *members, (*into)->db(), taken, progress);
   if (!folded) return folded.error();
   if (!*folded) return out;
   for (auto& m : *members) {
@@ -330,7 +330,7 @@ result<std::vector<replayed_view>> replay_views(const store::database& db, const
     for (std::uint32_t p = 0; p != partition_count; ++p) m.upto[p] = db.durable_end(p);
   }
   // What is stored may lag behind the log; what it all comes to does not.
-  folded = fold(db, *members, (*into)->db(), taken, progress);
+  folded = fold_on(db, *members, (*into)->db(), taken, progress);
   if (!folded) return folded.error();
   if (!*folded) return out;
   for (auto& m : *members) {

@@ -48,11 +48,11 @@ void add_capacity(place_counts& counts, std::uint64_t n) {
 constexpr std::size_t index_digits = 16;
 
 /// `h/<show>/<index>`, in the order of the indices.
-std::string checkpoint_key(const std::string& show_id, std::uint64_t index) { return "h/" + show_id + '/' + in_order(index); }
+std::string show_checkpoint_key(const std::string& show_id, std::uint64_t index) { return "h/" + show_id + '/' + in_order(index); }
 
-std::uint64_t index_in(std::string_view checkpoint_key) {
+std::uint64_t index_in(std::string_view key) {
   std::uint64_t out = 0;
-  std::from_chars(checkpoint_key.data() + checkpoint_key.size() - index_digits, checkpoint_key.data() + checkpoint_key.size(), out, 16);
+  std::from_chars(key.data() + key.size() - index_digits, key.data() + key.size(), out, 16);
   return out;
 }
 
@@ -300,11 +300,11 @@ void seat_map::apply(const v1::Record& record) {
 /// Keeps the show as it is before the first change behind a multiple of checkpoint_every.
 void seat_map::keep_checkpoint(const std::string& show_id, const entry& show, std::uint64_t before_index) {
   const auto index = (before_index - 1) / checkpoint_every * checkpoint_every;
-  if (show.version <= index) checkpoints_[checkpoint_key(show_id, index)] = show.to_row();
+  if (show.version <= index) checkpoints_[show_checkpoint_key(show_id, index)] = show.to_row();
 }
 
 result<std::optional<seat_map::checkpoint>> seat_map::last_checkpoint(const std::string& show_id, std::uint64_t upto_index) const {
-  const auto last = checkpoint_key(show_id, upto_index);
+  const auto last = show_checkpoint_key(show_id, upto_index);
   const auto prefix = last.substr(0, last.size() - index_digits);
   while (true) {
     std::optional<checkpoint> out;

@@ -19,7 +19,7 @@ std::string cursor_of(const std::pair<std::int64_t, std::string>& place) {
   return in_order(static_cast<std::uint64_t>(place.first)) + '_' + place.second;
 }
 
-std::pair<std::int64_t, std::string> place_from(const std::string& cursor) {
+std::pair<std::int64_t, std::string> place_of_cursor(const std::string& cursor) {
   std::uint64_t starts_at = 0;
   if (!shows::is_cursor(cursor)) return {std::numeric_limits<std::int64_t>::min(), {}};
   std::from_chars(cursor.data(), cursor.data() + 16, starts_at, 16);
@@ -126,7 +126,7 @@ std::shared_ptr<const v1::ShowPlan> shows::plan(std::string_view show_id) const 
 }
 
 page<show_view> shows::list(const show_query& query) const {
-  place from = place_from(query.cursor);
+  place from = place_of_cursor(query.cursor);
   if (query.starts_from_ms) from = std::max(from, place{*query.starts_from_ms, {}});
   page<show_view> answer;
   const std::shared_lock lock(mutex_);

@@ -22,6 +22,7 @@
 #include "store/evidence.hpp"
 #include "store/hash.hpp"
 #include "store/index.hpp"
+#include "store/index_rows.hpp"
 
 namespace usher::store {
 namespace {
@@ -74,12 +75,6 @@ namespace {
 
 constexpr std::size_t classes = 4096;
 constexpr std::size_t classes_looked_at_max = 64;  // in the second pass
-
-std::uint64_t number_at(std::string_view bytes, std::size_t place) {
-  std::uint64_t n = 0;
-  for (const char c : bytes.substr(place, 8)) n = (n << 8) | static_cast<unsigned char>(c);
-  return n;
-}
 
 struct sum128 {
   std::uint64_t low = 0, high = 0;
@@ -348,7 +343,7 @@ class whole_audit {
     for (const auto& [f, name, into] : {std::tuple{family::streams, "streams", &stream_ends_}, std::tuple{family::timers, "timers", &timer_ends_},
                                         std::tuple{family::idempotency, "idempotency", &key_ends_}}) {
       expect(db_.each(f, "c", {}, [&, into = into, name = name](std::string_view key, std::string_view value) {
-        const std::size_t p = key.size() == 3 ? static_cast<unsigned char>(key[1]) << 8 | static_cast<unsigned char>(key[2]) : partition_count;
+        const auto p = partition_in(key);
         if (p >= partition_count || value.size() != 8) return blame("index", name, "A row can't be read."), true;
         (*into)[p] = number_at(value, 0);
         if ((*into)[p] > db_.durable_end(static_cast<std::uint32_t>(p)))
@@ -373,7 +368,6 @@ class whole_audit {
     check_snapshots();
   }
 
-  static short_hash hash_in(std::string_view key) { return {number_at(key, 1), number_at(key, 9)}; }
   static std::string hex_of(std::string_view key) { return to_hex(key.substr(1)); }
 
   void compare_streams() {

@@ -30,7 +30,7 @@ namespace {
 namespace fs = std::filesystem;
 namespace json = boost::json;
 
-constexpr std::string_view format = "usher-backup-1";
+constexpr std::string_view backup_format = "usher-backup-1";
 constexpr std::string_view manifest_name = "backup.json";
 constexpr std::string_view log_name = "db";
 constexpr std::string_view sum_member = ",\"sum\":\"";
@@ -203,7 +203,7 @@ class meter {
   bool cancelled_ = false;
 };
 
-std::uint64_t bytes_of(const std::vector<file_in>& files) {
+std::uint64_t bytes_in(const std::vector<file_in>& files) {
   std::uint64_t sum = 0;
   for (const auto& f : files) sum += f.bytes;
   return sum;
@@ -230,7 +230,7 @@ void remove_chatter(const fs::path& log) {
 std::string text_of(const manifest& m) {
   std::string out;
   json_writer to{out};
-  to.begin_object().member("format", format).member("name", m.is.name).member("at", from_ms(m.is.at_ms)).member("records", m.is.records);
+  to.begin_object().member("format", backup_format).member("name", m.is.name).member("at", from_ms(m.is.at_ms)).member("records", m.is.records);
   to.key("files").begin_array();
   for (const auto& f : m.files) to.begin_object().member("path", f.path).member("bytes", f.bytes).member("sha256", f.sha256).end_object();
   to.end_array().key("partitions").begin_array();
@@ -264,7 +264,7 @@ result<void> write_manifest(const fs::path& in, const manifest& m) {
 /// Throws where a member is missing or of another type.
 manifest manifest_from(const json::object& said) {
   manifest m;
-  if (said.at("format").as_string() != format) throw std::runtime_error("it is of another format");
+  if (said.at("format").as_string() != backup_format) throw std::runtime_error("it is of another format");
   m.is.name = said.at("name").as_string().c_str();
   m.is.at_ms = to_ms(from_rfc3339(said.at("at").as_string()).value());
   m.is.records = said.at("records").to_number<std::uint64_t>();
@@ -280,7 +280,7 @@ manifest manifest_from(const json::object& said) {
                                                                   from_hex(p.at("lastHash").as_string()).value()};
   }
   m.is.files = m.files.size();
-  m.is.bytes = bytes_of(m.files);
+  m.is.bytes = bytes_in(m.files);
   return m;
 }
 
@@ -387,7 +387,7 @@ result<backup_summary> make_backup(database& db, const std::string& data_directo
   if (fs::exists(done, failed)) return failure{errc::invalid_argument, "there is a backup " + done.string() + " already"};
   const auto source = files_below(fs::path{data_directory} / log_name);
   if (!source) return source.error();
-  const auto own = on_one_disk(data_directory, place) ? 0 : bytes_of(*source);
+  const auto own = on_one_disk(data_directory, place) ? 0 : bytes_in(*source);
   if (auto room = check_room(place, own + distant_bytes(db)); !room) return room.error();
 
   const fs::path draft_path{done.string().append(draft_suffix)};
@@ -401,7 +401,7 @@ result<backup_summary> make_backup(database& db, const std::string& data_directo
   if (auto copied = copy_secrets(data_directory, making.path); !copied) return copied.error();
   auto files = files_below(making.path);
   if (!files) return files.error();
-  manifest m{{name, to_ms(now), 0, files->size(), bytes_of(*files)}, std::move(*files), {}};
+  manifest m{{name, to_ms(now), 0, files->size(), bytes_in(*files)}, std::move(*files), {}};
   meter read{progress, m.is.bytes};
   for (auto& f : m.files) {
     const auto path = (making.path / f.path).string();

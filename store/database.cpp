@@ -26,6 +26,7 @@
 #include "store/bug.hpp"
 #include "store/files.hpp"
 #include "store/row_buffer.hpp"
+#include "store/slices.hpp"
 
 namespace usher::store {
 namespace {
@@ -39,9 +40,6 @@ constexpr std::uint64_t taken_out_at_once = 4096;  // records
 constexpr std::size_t protection_bytes = 8;  // a checksum per key from the batch to the memtable
 constexpr std::array<std::string_view, 9> family_names{"log",   "streams", "snapshots", "idempotency", "timers",
                                                        "views", "meta",    "persons",   "evidence"};
-
-rocksdb::Slice slice(std::string_view s) { return {s.data(), s.size()}; }
-std::string_view view(const rocksdb::Slice& s) { return {s.data(), s.size()}; }
 
 failure failure_of(const rocksdb::Status& s, std::string_view doing) {
   return {s.IsCorruption() ? errc::corrupted : errc::io_failure, std::string{doing} + ": " + s.ToString()};

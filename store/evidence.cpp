@@ -13,44 +13,22 @@
 #include <iterator>
 
 #include "events/words.hpp"
+#include "store/big_endian.hpp"
 #include "store/hash.hpp"
+#include "store/octets.hpp"
 
 namespace usher::store {
 namespace {
 
-constexpr std::string_view key_row = "signing_key";
+constexpr std::string_view public_key_row = "signing_key";
 
-void append_number(std::string& to, std::uint64_t n, int bytes) {
-  for (int i = bytes - 1; i >= 0; --i) to.push_back(static_cast<char>(n >> (8 * i)));
+std::string append_partition(std::string to, std::uint32_t partition) {
+  return to.append({static_cast<char>(partition >> 8), static_cast<char>(partition)});
 }
 
-std::uint64_t number_in(std::string_view bytes) {
-  std::uint64_t n = 0;
-  for (const char c : bytes) n = (n << 8) | static_cast<unsigned char>(c);
-  return n;
-}
-
-std::string checkpoint_key(std::uint64_t number) {
-  std::string key{"c"};
-  append_number(key, number, 8);
-  return key;
-}
-
-std::string frontier_key(std::uint32_t partition) {
-  std::string key{"f"};
-  append_number(key, partition, 2);
-  return key;
-}
-
-std::string block_key(std::uint32_t partition, std::uint64_t block) {
-  std::string key{"b"};
-  append_number(key, partition, 2);
-  append_number(key, block, 8);
-  return key;
-}
-
-const unsigned char* bytes(std::string_view s) { return reinterpret_cast<const unsigned char*>(s.data()); }
-unsigned char* bytes(std::string& s) { return reinterpret_cast<unsigned char*>(s.data()); }
+std::string signed_key(std::uint64_t number) { return std::string{"c"}.append(view(big_endian(number))); }
+std::string frontier_key(std::uint32_t partition) { return append_partition("f", partition); }
+std::string block_key(std::uint32_t partition, std::uint64_t block) { return append_partition("b", partition).append(view(big_endian(block))); }
 
 /// The tree over one partition, made of kept roots and of records where there are none.
 class stored_tree {
@@ -116,7 +94,7 @@ result<signing_key> signing_key::from(std::string_view seed) {
   signing_key out;
   out.secret_.resize(crypto_sign_SECRETKEYBYTES);
   out.public_.resize(crypto_sign_PUBLICKEYBYTES);
-  crypto_sign_seed_keypair(bytes(out.public_), bytes(out.secret_), bytes(seed));
+  crypto_sign_seed_keypair(octets(out.public_), octets(out.secret_), octets(seed));
   return out;
 }
 
@@ -125,15 +103,15 @@ v1::SignedCheckpoint signing_key::sign(const v1::Checkpoint& checkpoint) const {
   out.set_body(checkpoint.SerializeAsString());
   out.set_public_key(public_);
   std::string signature(crypto_sign_BYTES, '\0');
-  crypto_sign_detached(bytes(signature), nullptr, bytes(std::string_view{out.body()}), out.body().size(), bytes(std::string_view{secret_}));
+  crypto_sign_detached(octets(signature), nullptr, octets(std::string_view{out.body()}), out.body().size(), octets(std::string_view{secret_}));
   out.set_signature(std::move(signature));
   return out;
 }
 
 bool is_signed(const v1::SignedCheckpoint& c) {
   return c.signature().size() == crypto_sign_BYTES && c.public_key().size() == crypto_sign_PUBLICKEYBYTES &&
-         crypto_sign_verify_detached(bytes(std::string_view{c.signature()}), bytes(std::string_view{c.body()}), c.body().size(),
-                                     bytes(std::string_view{c.public_key()})) == 0;
+         crypto_sign_verify_detached(octets(std::string_view{c.signature()}), octets(std::string_view{c.body()}), c.body().size(),
+                                     octets(std::string_view{c.public_key()})) == 0;
 }
 
 merkle::digest root_over(const google::protobuf::RepeatedPtrField<v1::PartitionHead>& heads) {
@@ -170,7 +148,7 @@ result<v1::SignedCheckpoint> checkpoint_in(std::string_view value) {
 }  // namespace
 
 result<std::optional<v1::SignedCheckpoint>> find_checkpoint(const database& db, std::uint64_t number) {
-  const auto row = db.get(family::evidence, checkpoint_key(number));
+  const auto row = db.get(family::evidence, signed_key(number));
   if (!row) return row.error();
   if (!*row) return std::optional<v1::SignedCheckpoint>{};
   auto found = checkpoint_in(**row);
@@ -179,7 +157,7 @@ result<std::optional<v1::SignedCheckpoint>> find_checkpoint(const database& db, 
 }
 
 result<std::optional<v1::SignedCheckpoint>> last_checkpoint(const database& db) {
-  const auto row = db.last_of(family::evidence, "c", checkpoint_key(~std::uint64_t{0}));
+  const auto row = db.last_of(family::evidence, "c", signed_key(~std::uint64_t{0}));
   if (!row) return row.error();
   if (!*row) return std::optional<v1::SignedCheckpoint>{};
   auto found = checkpoint_in((*row)->second);
@@ -189,10 +167,10 @@ result<std::optional<v1::SignedCheckpoint>> last_checkpoint(const database& db) 
 
 result<void> each_checkpoint(const database& db, std::uint64_t from, const std::function<bool(std::uint64_t, const v1::SignedCheckpoint&)>& visit) {
   std::optional<failure> broken;
-  auto read = db.each(family::evidence, "c", checkpoint_key(from), [&](std::string_view key, std::string_view value) {
+  auto read = db.each(family::evidence, "c", signed_key(from), [&](std::string_view key, std::string_view value) {
     const auto found = checkpoint_in(value);
-    if (!found) broken = failure{found.error().code, found.error().detail + ": number " + std::to_string(number_in(key.substr(1)))};
-    return found && visit(number_in(key.substr(1)), *found);
+    if (!found) broken = failure{found.error().code, found.error().detail + ": number " + std::to_string(number_at(key, 1))};
+    return found && visit(number_at(key, 1), *found);
   });
   if (broken) return *broken;
   return read;
@@ -228,7 +206,7 @@ result<std::optional<merkle::frontier>> kept_frontier(const database& db, std::u
   if (!row) return row.error();
   if (!*row) return found{};
   const std::string_view value{**row};
-  const auto size = number_in(value.substr(0, 8));
+  const auto size = number_at(value, 0);
   if (value.size() != 8 + 32 * static_cast<std::size_t>(std::popcount(size)))
     return failure{errc::corrupted, "the kept tree of partition " + std::to_string(partition) + " can't be read"};
   std::vector<merkle::digest> subtrees;
@@ -236,7 +214,7 @@ result<std::optional<merkle::frontier>> kept_frontier(const database& db, std::u
   return found{merkle::frontier::from(size, std::move(subtrees))};
 }
 
-result<std::optional<std::string>> kept_public_key(const database& db) { return db.get(family::meta, key_row); }
+result<std::optional<std::string>> kept_public_key(const database& db) { return db.get(family::meta, public_key_row); }
 
 result<bool> signs_here(const database& db, const std::string& secret_file) {
   const auto kept = kept_public_key(db);
@@ -252,7 +230,7 @@ notary::notary(database& db, signing_key key) : db_{db}, key_{std::move(key)} {}
 result<void> notary::check_key() {
   const auto kept = kept_public_key(db_);
   if (!kept) return kept.error();
-  if (!*kept) return db_.put_meta(key_row, key_.public_key());
+  if (!*kept) return db_.put_meta(public_key_row, key_.public_key());
   if (**kept == key_.public_key()) return {};
   return failure{errc::corrupted, "the secret that signs checkpoints is not the one that signed here before"};
 }
@@ -337,7 +315,7 @@ std::uint64_t notary::left() const {
 
 void notary::add_rows(std::uint32_t partition, const tree& t, std::vector<database::row>& rows) const {
   std::string value;
-  append_number(value, t.records.size(), 8);
+  value.append(view(big_endian(t.records.size())));
   for (const auto& subtree : t.records.subtrees()) value += bytes_of(subtree);
   rows.push_back({frontier_key(partition), std::move(value)});
   for (const auto& [block, root] : t.full_blocks) rows.push_back({block_key(partition, block), std::string{bytes_of(root)}});
@@ -368,7 +346,7 @@ result<void> notary::sign(time_point now) {
   next.set_root(std::string{bytes_of(root_over(next.partitions()))});
   if (last_signed_) next.set_previous(sha256(last_signed_->body()));
   auto made = key_.sign(next);
-  rows.push_back({checkpoint_key(next.number()), made.SerializeAsString()});
+  rows.push_back({signed_key(next.number()), made.SerializeAsString()});
   if (auto kept = db_.put_evidence(rows); !kept) return kept;
   for (auto& t : trees_) t.full_blocks.clear();
   last_signed_ = std::move(made);

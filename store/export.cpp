@@ -1,7 +1,5 @@
 #include "store/export.hpp"
 
-#include <sodium.h>
-
 #include <boost/json/parse.hpp>
 
 #include <algorithm>
@@ -23,11 +21,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view format = "usher-export-1";
+constexpr std::string_view export_format = "usher-export-1";
 constexpr std::size_t piece_bytes = 64 << 10;
 constexpr std::uint64_t piece_records = 4096;  // that a filter may leave out before it returns
 constexpr std::size_t sum_digits = 16;
-constexpr std::string_view sum_member = ",\"sum\":\"";
+constexpr std::string_view line_sum_member = ",\"sum\":\"";
 
 /// What an event says; nothing where its type is not known.
 std::string data_of(const v1::StreamEvent& e) {
@@ -43,7 +41,7 @@ std::string sum_of(std::string_view line) { return to_hex(sha256(line)).substr(0
 void end_line(std::string& out, std::size_t from) {
   out.pop_back();
   const auto sum = sum_of(std::string_view{out}.substr(from));
-  out.append(sum_member).append(sum).append("\"}\n");
+  out.append(line_sum_member).append(sum).append("\"}\n");
 }
 
 /// A cell, quoted where it has to be. One that a spreadsheet would take for a formula gets an apostrophe in front.
@@ -125,7 +123,7 @@ void log_export::write_header(std::string& out, time_point now) const {
   bool whole = request_.form == export_form::records && !request_.is_filtered();
   for (std::uint32_t p = 0; p != partition_count; ++p) whole = whole && (ends_[p] == 0 || !last_hash_[p].empty());
   json_writer to{out};
-  to.begin_object().member("format", format).member("at", now).member("whole", whole).member("withKeys", request_.with_keys);
+  to.begin_object().member("format", export_format).member("at", now).member("whole", whole).member("withKeys", request_.with_keys);
   if (request_.since_ms) to.member("since", from_ms(*request_.since_ms));
   if (request_.until_ms) to.member("until", from_ms(*request_.until_ms));
   if (request_.stream) to.member("stream", name_of(*request_.stream));
@@ -247,18 +245,6 @@ result<bool> log_export::next(std::string& out) {
 
 namespace {
 
-/// Bytes of base64 with padding. @return nullopt where it is anything else
-std::optional<std::string> from_base64(std::string_view text) {
-  std::string out(text.size() / 4 * 3 + 3, '\0');
-  std::size_t size = 0;
-  const char* end = nullptr;
-  const int bad = sodium_base642bin(reinterpret_cast<unsigned char*>(out.data()), out.size(), text.data(), text.size(), nullptr, &size, &end,
-                                    sodium_base64_VARIANT_ORIGINAL);
-  if (bad != 0 || end != text.data() + text.size()) return std::nullopt;
-  out.resize(size);
-  return out;
-}
-
 /// Takes an export in, line by line, into a database.
 class importer {
  public:
@@ -266,9 +252,9 @@ class importer {
 
   result<void> take(std::string_view line) {
     ++number_;
-    const auto sum_at = line.rfind(sum_member);
-    const bool sound = sum_at != std::string_view::npos && line.size() == sum_at + sum_member.size() + sum_digits + 2 && line.ends_with("\"}") &&
-                       line.substr(sum_at + sum_member.size(), sum_digits) == sum_of(line.substr(0, sum_at));
+    const auto sum_at = line.rfind(line_sum_member);
+    const bool sound = sum_at != std::string_view::npos && line.size() == sum_at + line_sum_member.size() + sum_digits + 2 && line.ends_with("\"}") &&
+                       line.substr(sum_at + line_sum_member.size(), sum_digits) == sum_of(line.substr(0, sum_at));
     if (!sound) return wrong(number_ == 1 ? "it is no export of Usher, or its first line was changed" : "it was changed" + place_in(line));
     line = line.substr(0, sum_at);
     if (number_ == 1) return take_header(std::string{line} + '}');
@@ -311,7 +297,7 @@ class importer {
   result<void> take_header(const std::string& line) {
     try {
       const auto said = boost::json::parse(line).as_object();
-      if (said.at("format").as_string() != format) return wrong("it is an export of another format");
+      if (said.at("format").as_string() != export_format) return wrong("it is an export of another format");
       if (!said.at("whole").as_bool()) return failure{errc::invalid_argument, "it holds a part of a log, and only a whole one can be imported"};
       for (const auto& one : said.at("partitions").as_array()) {
         const auto& p = one.as_object();

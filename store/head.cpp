@@ -1,28 +1,15 @@
-// The rows are those of store/index.cpp: s<hash> with version and index, c<partition> with the last record that they know.
-
 #include "store/head.hpp"
 
 #include <limits>
 
+#include "store/index_rows.hpp"
 #include "store/stream.hpp"
 
 namespace usher::store {
 namespace {
 
-std::string big_endian(std::uint64_t number, int bytes) {
-  std::string out;
-  for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8) out += static_cast<char>(number >> shift);
-  return out;
-}
-
-std::uint64_t number_at(std::string_view bytes, std::size_t place) {
-  std::uint64_t out = 0;
-  for (const char c : bytes.substr(place, 8)) out = (out << 8) | static_cast<unsigned char>(c);
-  return out;
-}
-
 /// A row of numbers; empty where there is none. @error corrupted
-result<std::string> numbers_in(const database& db, const std::string& key, std::size_t bytes) {
+result<std::string> numbers_in(const database& db, std::string_view key, std::size_t bytes) {
   const auto row = db.get(family::streams, key);
   if (!row) return row.error();
   if (*row && (*row)->size() != bytes) return failure{errc::corrupted, "a row of streams can't be read"};
@@ -32,11 +19,9 @@ result<std::string> numbers_in(const database& db, const std::string& key, std::
 }  // namespace
 
 result<stream_head> stored_head(const database& db, const v1::EntityRef& ref) {
-  const auto hash = hash_of(ref);
-  const auto partition = partition_of(ref.group());
-  const auto row = numbers_in(db, 's' + big_endian(hash.high, 8) + big_endian(hash.low, 8), 16);
+  const auto row = numbers_in(db, view(row_key('s', hash_of(ref))), 16);
   if (!row) return row.error();
-  const auto known = numbers_in(db, 'c' + big_endian(partition, 2), 8);
+  const auto known = numbers_in(db, view(checkpoint_key(partition_of(ref.group()))), 8);
   if (!known) return known.error();
   stream_head out;
   if (!row->empty()) out = {number_at(*row, 0), number_at(*row, 8)};

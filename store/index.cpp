@@ -10,58 +10,27 @@
 
 #include <google/protobuf/arena.h>
 
-#include <boost/endian/conversion.hpp>
-
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <iterator>
 #include <string>
 #include <utility>
 
 #include "store/bug.hpp"
+#include "store/index_rows.hpp"
 
 namespace usher::store {
 namespace {
-
-/// Numbers in a row, big endian.
-template <class... Numbers>
-std::array<char, 8 * sizeof...(Numbers)> numbers(Numbers... all) {
-  const std::array<std::uint64_t, sizeof...(Numbers)> big_endian{boost::endian::native_to_big(static_cast<std::uint64_t>(all))...};
-  return std::bit_cast<std::array<char, 8 * sizeof...(Numbers)>>(big_endian);
-}
-
-template <std::size_t N>
-std::string_view view(const std::array<char, N>& bytes) {
-  return {bytes.data(), N};
-}
-
-std::uint64_t number_at(std::string_view bytes, std::size_t place) {
-  std::uint64_t n = 0;
-  for (const char c : bytes.substr(place, 8)) n = (n << 8) | static_cast<unsigned char>(c);
-  return n;
-}
-
-std::array<char, 17> row_key(char kind, const short_hash& h) {
-  std::array<char, 17> key;
-  key[0] = kind;
-  const auto hash = numbers(h.high, h.low);
-  std::copy(hash.begin(), hash.end(), key.begin() + 1);
-  return key;
-}
-
-short_hash hash_in(std::string_view key) { return {number_at(key, 1), number_at(key, 9)}; }
 
 /// @param loaded  how far rows went already: a family may have been ahead of those that are caught up with
 void put_checkpoints(database::row_writer& rows, const std::map<std::uint32_t, std::uint64_t>& upto,
                      const std::array<std::uint64_t, partition_count>& loaded) {
   for (const auto& [p, index] : upto) {
-    const std::array<char, 3> key{'c', static_cast<char>(p >> 8), static_cast<char>(p)};
-    rows.put(view(key), view(numbers(std::max(index, loaded[p]))));
+    rows.put(view(checkpoint_key(p)), view(big_endian(std::max(index, loaded[p]))));
   }
 }
 
-failure unreadable(std::string_view family) { return {errc::corrupted, "a row of " + std::string{family} + " can't be read"}; }
+failure unreadable_row(std::string_view family) { return {errc::corrupted, "a row of " + std::string{family} + " can't be read"}; }
 
 using row_reader = std::function<bool(std::string_view key, std::string_view value)>;
 
@@ -70,7 +39,7 @@ result<void> load_family(const database& db, family f, std::string_view name, ch
                          std::array<std::uint64_t, partition_count>& checkpoint, const row_reader& row) {
   bool good = true;
   auto read = db.each(f, "c", {}, [&](std::string_view key, std::string_view value) {
-    const std::size_t p = key.size() == 3 ? static_cast<unsigned char>(key[1]) << 8 | static_cast<unsigned char>(key[2]) : partition_count;
+    const auto p = partition_in(key);
     good = p < partition_count && value.size() == 8;
     if (good) checkpoint[p] = number_at(value, 0);
     return good;
@@ -83,7 +52,7 @@ result<void> load_family(const database& db, family f, std::string_view name, ch
     });
   }
   if (!read) return read;
-  if (!good) return unreadable(name);
+  if (!good) return unreadable_row(name);
   return {};
 }
 
@@ -200,7 +169,7 @@ stream_head engine_index::stored_head(const short_hash& key) const {
   const auto row = rows_in_memory_ ? rows_->get(family::streams, view(name)) : rows_->get_from_files(family::streams, view(name));
   if (!row) bug(row.error().detail);
   if (!*row) return {};
-  if ((*row)->size() != 16) bug(unreadable("streams").detail);
+  if ((*row)->size() != 16) bug(unreadable_row("streams").detail);
   return {number_at(**row, 0), number_at(**row, 8)};
 }
 
@@ -351,7 +320,7 @@ result<void> engine_index::load(database& db) {
 
 result<void> engine_index::write(database& db, const changes& c) const {
   auto written = db.put_derived(family::streams, [&](database::row_writer& rows) {
-    for (const auto& [key, head] : c.heads) rows.put(view(row_key('s', key)), view(numbers(head.version, head.index)));
+    for (const auto& [key, head] : c.heads) rows.put(view(row_key('s', key)), view(big_endian(head.version, head.index)));
     put_checkpoints(rows, c.upto, loaded_.streams);
   });
   if (!written) return written;
@@ -359,7 +328,7 @@ result<void> engine_index::write(database& db, const changes& c) const {
     std::string value;
     for (const auto& [key, change] : c.deadlines) {
       const auto name = row_key('t', key);
-      value.assign(view(numbers(change.at_ms))).append(change.entity);
+      value.assign(view(big_endian(change.at_ms))).append(change.entity);
       change.at_ms == 0 ? rows.erase(view(name)) : rows.put(view(name), value);
     }
     put_checkpoints(rows, c.upto, loaded_.timers);
@@ -369,7 +338,7 @@ result<void> engine_index::write(database& db, const changes& c) const {
     for (const auto& [key, value] : c.keys) {
       const auto name = row_key('k', key);
       if (!value) rows.erase(view(name));
-      else rows.put(view(name), view(numbers(value->known.fingerprint, value->known.at.partition, value->known.at.index, value->at_ms)));
+      else rows.put(view(name), view(big_endian(value->known.fingerprint, value->known.at.partition, value->known.at.index, value->at_ms)));
     }
     put_checkpoints(rows, c.upto, loaded_.keys);
   });
@@ -413,7 +382,7 @@ result<void> engine_index::learn_streams(std::size_t at_most) {
     return good;
   });
   if (!read) return read;
-  if (!good) return unreadable("streams");
+  if (!good) return unreadable_row("streams");
   const std::lock_guard lock{mutex_};
   all_seen_ = !next_to_learn_;
   return {};

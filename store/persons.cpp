@@ -4,13 +4,9 @@
 
 #include <algorithm>
 
+#include "store/octets.hpp"
+
 namespace usher::store {
-namespace {
-
-unsigned char* bytes(std::string& s) { return reinterpret_cast<unsigned char*>(s.data()); }
-const unsigned char* bytes(std::string_view s) { return reinterpret_cast<const unsigned char*>(s.data()); }
-
-}  // namespace
 
 person_key new_person_key() {
   person_key key;
@@ -30,7 +26,7 @@ std::string seal(const v1::PersonalData& data, const person_key& key) {
   const auto plain = data.SerializeAsString();
   std::string out(crypto_secretbox_NONCEBYTES + crypto_secretbox_MACBYTES + plain.size(), '\0');
   randombytes_buf(out.data(), crypto_secretbox_NONCEBYTES);
-  crypto_secretbox_easy(bytes(out) + crypto_secretbox_NONCEBYTES, bytes(std::string_view{plain}), plain.size(), bytes(out), key.data());
+  crypto_secretbox_easy(octets(out) + crypto_secretbox_NONCEBYTES, octets(std::string_view{plain}), plain.size(), octets(out), key.data());
   return out;
 }
 
@@ -38,7 +34,7 @@ std::optional<v1::PersonalData> unseal(std::string_view sealed, const person_key
   constexpr std::size_t head = crypto_secretbox_NONCEBYTES;
   if (sealed.size() < head + crypto_secretbox_MACBYTES) return std::nullopt;
   std::string plain(sealed.size() - head - crypto_secretbox_MACBYTES, '\0');
-  if (crypto_secretbox_open_easy(bytes(plain), bytes(sealed) + head, sealed.size() - head, bytes(sealed), key.data()) != 0) return std::nullopt;
+  if (crypto_secretbox_open_easy(octets(plain), octets(sealed) + head, sealed.size() - head, octets(sealed), key.data()) != 0) return std::nullopt;
   v1::PersonalData data;
   if (!data.ParseFromString(plain)) return std::nullopt;
   return data;

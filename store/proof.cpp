@@ -1,7 +1,5 @@
 #include "store/proof.hpp"
 
-#include <sodium.h>
-
 #include <algorithm>
 #include <charconv>
 
@@ -23,17 +21,6 @@ void write_path(json_writer& json, const std::vector<merkle::digest>& path) {
   json.key("path").begin_array();
   for (const auto& step : path) json.value(to_hex(bytes_of(step)));
   json.end_array();
-}
-
-std::optional<std::string> from_base64(std::string_view text) {
-  std::string out(text.size(), '\0');
-  std::size_t size = 0;
-  const char* end = nullptr;
-  if (sodium_base642bin(reinterpret_cast<unsigned char*>(out.data()), out.size(), text.data(), text.size(), nullptr, &size, &end,
-                        sodium_base64_VARIANT_ORIGINAL) != 0 || end != text.data() + text.size())
-    return std::nullopt;
-  out.resize(size);
-  return out;
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 
 #include "store/bug.hpp"
 #include "store/filesystem.hpp"
+#include "store/slices.hpp"
 
 namespace usher::store {
 namespace {
@@ -24,9 +25,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t open_max = 64;  // files
-
-rocksdb::Slice slice(std::string_view s) { return {s.data(), s.size()}; }
-std::string_view view(const rocksdb::Slice& s) { return {s.data(), s.size()}; }
 
 rocksdb::Options options_of(rocksdb::Env* env, const std::shared_ptr<rocksdb::Cache>& cache) {
   rocksdb::BlockBasedTableOptions table;

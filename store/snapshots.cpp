@@ -2,36 +2,24 @@
 
 #include "store/snapshots.hpp"
 
+#include "store/big_endian.hpp"
 #include "store/stream.hpp"
 
 namespace usher::store {
 namespace {
 
-constexpr std::size_t number_bytes = 8;
-
-void put_number(std::string& out, std::uint64_t number) {
-  for (int shift = 56; shift >= 0; shift -= 8) out += static_cast<char>(number >> shift);
-}
-
-std::uint64_t number_at(std::string_view bytes) {
-  std::uint64_t out = 0;
-  for (const char c : bytes.substr(0, number_bytes)) out = (out << 8) | static_cast<unsigned char>(c);
-  return out;
-}
+constexpr std::size_t key_numbers_bytes = 16;
 
 std::string prefix_of(const v1::EntityRef& ref) { return key_of(ref) + '\0'; }
 
 std::string key_at(const v1::EntityRef& ref, std::uint64_t index, std::uint64_t version) {
-  auto out = prefix_of(ref);
-  put_number(out, index);
-  put_number(out, version);
-  return out;
+  return prefix_of(ref).append(view(big_endian(index, version)));
 }
 
 /// The greatest key that is less than one whose numbers are these. @return nullopt where there is none, or these are no numbers
 std::optional<std::string> key_before(const v1::EntityRef& ref, std::string_view numbers) {
-  if (numbers.size() != 2 * number_bytes) return std::nullopt;
-  const auto index = number_at(numbers), version = number_at(numbers.substr(number_bytes));
+  if (numbers.size() != key_numbers_bytes) return std::nullopt;
+  const auto index = number_at(numbers, 0), version = number_at(numbers, 8);
   if (version != 0) return key_at(ref, index, version - 1);
   return index == 0 ? std::nullopt : std::optional{key_at(ref, index - 1, ~std::uint64_t{0})};
 }
@@ -64,7 +52,7 @@ result<std::optional<stream_head>> snapshot_behind(const database& db, const v1:
   const auto prefix = prefix_of(ref);
   const auto read = db.each(family::snapshots, prefix, key_at(ref, index + 1, 0), [&](std::string_view key, std::string_view) {
     const auto numbers = key.substr(prefix.size());
-    if (numbers.size() == 2 * number_bytes) out = stream_head{number_at(numbers.substr(number_bytes)), number_at(numbers)};
+    if (numbers.size() == key_numbers_bytes) out = stream_head{number_at(numbers, 8), number_at(numbers, 0)};
     return false;
   });
   if (!read) return read.error();
