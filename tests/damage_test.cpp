@@ -431,7 +431,10 @@ TEST_CASE("signatures and roots that were changed are noticed") {
     rows.push_back({std::string{key}, std::string{value}});
     return true;
   }).value();
-  REQUIRE(rows.size() > 4);
+  // However often the notary came to sign before the node was stopped.
+  const auto has = [&](char kind) { return std::ranges::any_of(rows, [&](const auto& row) { return row.key.front() == kind; }); };
+  REQUIRE(has('c'));
+  REQUIRE(has('f'));
   for (const auto& row : rows) {
     auto changed = *row.value;
     changed[changed.size() / 2] = static_cast<char>(changed[changed.size() / 2] ^ 1);
