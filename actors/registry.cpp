@@ -11,7 +11,7 @@ void registry::send_to(const v1::EntityRef& to, Message message) {
   auto& r = s.residents[key];
   if (!r.actor) r.actor = system_.spawn<shell, caf::lazy_init>(std::ref(*around_), std::cref(to), key);
   r.last_used = around_->clock.now();
-  caf::anon_send(r.actor, std::move(message));
+  caf::anon_send(r.actor, note{std::move(message)});
 }
 
 void registry::send(const v1::EntityRef& to, request_ptr r) { send_to(to, std::move(r)); }
@@ -21,7 +21,7 @@ void registry::passivate(time_point before) {
   for (auto& s : shards_) {
     std::scoped_lock lock(s.mutex);
     for (auto& [key, r] : s.residents)
-      if (r.last_used < before) caf::anon_send(r.actor, caf::atom("retire"));
+      if (r.last_used < before) caf::anon_send(r.actor, note{retire{}});
   }
 }
 

@@ -38,7 +38,7 @@ void slip_end::set(outcome o) {
     outcome_ = o;
     waiting.swap(waiting_);
   }
-  for (const auto& w : waiting) caf::anon_send(w, slip_ended::value);
+  for (const auto& w : waiting) caf::anon_send(w, note{slip_ended{}});
 }
 
 shell::shell(caf::actor_config& cfg, surroundings& around, const v1::EntityRef& entity, const store::short_hash& key)
@@ -56,22 +56,22 @@ shell::shell(caf::actor_config& cfg, surroundings& around, const v1::EntityRef& 
 
 caf::behavior shell::make_behavior() {
   wake();
-  return {
-      [this](const request_ptr& r) { take(r); },
-      [this](const slip_ptr& s) { take(s); },
-      [this](slip_ended) {
-        tentative_->told = false;
-        drain();
-      },
-      [this](retire_check check) { maybe_retire(check); },
-      [this](caf::atom_constant<caf::atom("retire")>) {
-        if (!idle()) return;
-        // What this actor recorded must be readable before its successor wakes.
-        around_.journal.hand_over(nullptr, [me = caf::actor{this}, check = retire_check{version_}](auto) {
-          caf::anon_send(me, check);
-        });
-      },
-  };
+  return {[this](const note& n) { std::visit([this](const auto& what) { hear(what); }, n.what); }};
+}
+
+void shell::hear(slip_ended) {
+  tentative_->told = false;
+  drain();
+}
+
+void shell::hear(retire) {
+  if (!idle()) return;
+  // What this actor recorded must be readable before its successor wakes.
+  around_.journal.hand_over(nullptr, [me = caf::actor{this}, check = retire_check{version_}](auto) { caf::anon_send(me, note{check}); });
+}
+
+void shell::hear(retire_check check) {
+  if (idle() && check.version == version_ && around_.entities.forget(*this)) quit();
 }
 
 /// Folds the snapshot and the rest of the stream.
@@ -392,9 +392,5 @@ void shell::answer_in_order(const request_ptr& r, answer a) {
 }
 
 bool shell::idle() { return settled() && waiting_.empty() && postponed_.empty() && parked_.empty(); }
-
-void shell::maybe_retire(retire_check check) {
-  if (idle() && check.version == version_ && around_.entities.forget(*this)) quit();
-}
 
 }  // namespace usher::actors

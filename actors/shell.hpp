@@ -5,6 +5,7 @@
 
 #include <list>
 #include <mutex>
+#include <variant>
 
 #include "actors/entity.hpp"
 #include "actors/request.hpp"
@@ -45,7 +46,7 @@ struct draft {
 };
 
 /// How a slip ends, for the entities that it has visited. They look when they are asked for something next, which is hardly
-/// ever before the end; only one that must not wait until then, or has somebody waiting already, is told. Thread-safe.
+/// ever before the end; only one that must not wait until then, or has somebody waiting already, hears slip_ended. Thread-safe.
 class slip_end {
  public:
   enum class outcome : std::uint8_t { open, recorded, refused };
@@ -59,7 +60,6 @@ class slip_end {
   outcome outcome_ = outcome::open;
   std::vector<caf::actor> waiting_;
 };
-using slip_ended = caf::atom_constant<caf::atom("ended")>;
 
 /// A decision on its way to the journal, through the other entities that must agree to it, if there are any.
 struct slip {
@@ -73,9 +73,20 @@ struct slip {
 };
 using slip_ptr = std::shared_ptr<slip>;
 
-/// An idle actor may go; `version` is the state that the question was about.
+/// The slip that waits for the actor's attention has ended.
+struct slip_ended {};
+
+/// The actor shall go, if it has nothing to do.
+struct retire {};
+
+/// What it recorded until then is on disk, and it may go if that is still all; `version` is the state that it had.
 struct retire_check {
   std::uint64_t version;
+};
+
+/// All that a shell is told. One type, so that an actor carries one handler: there are as many as seats.
+struct note {
+  std::variant<request_ptr, slip_ptr, slip_ended, retire, retire_check> what;
 };
 
 /// Handles one message at a time:
@@ -94,6 +105,12 @@ class shell : public caf::event_based_actor {
  private:
   using work = std::variant<request_ptr, slip_ptr>;
 
+  void hear(const request_ptr& r) { take(r); }
+  void hear(const slip_ptr& s) { take(s); }
+  void hear(slip_ended);
+  void hear(retire);
+  void hear(retire_check);
+
   void wake();
   void stand_still(std::string why);
   void take(work);
@@ -108,7 +125,6 @@ class shell : public caf::event_based_actor {
   void changed();
   void drive();
   bool idle();
-  void maybe_retire(retire_check);
 
   draft begin_record(actors::request&, time_point) const;
   void add_events(std::vector<v1::StreamEvent>, v1::EntityRef stream, entity& state, std::uint64_t& version, draft&) const;
@@ -149,6 +165,4 @@ class shell : public caf::event_based_actor {
 
 }  // namespace usher::actors
 
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(usher::actors::request_ptr)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(usher::actors::slip_ptr)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(usher::actors::retire_check)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(usher::actors::note)
