@@ -1,4 +1,4 @@
-// The options that make RocksDB a log that is either right or refuses to open, and the few reads and writes on it.
+// Opening, with all that is looked at before anybody may write, and the few reads and writes.
 
 #include "store/database.hpp"
 
@@ -7,11 +7,7 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
-#include <rocksdb/file_checksum.h>
-#include <rocksdb/filter_policy.h>
 #include <rocksdb/options.h>
-#include <rocksdb/slice_transform.h>
-#include <rocksdb/table.h>
 #include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 
@@ -20,13 +16,13 @@
 #include <atomic>
 #include <filesystem>
 #include <map>
-#include <mutex>
 
 #include "events/upcast.hpp"
 #include "store/bug.hpp"
+#include "store/database_options.hpp"
 #include "store/files.hpp"
-#include "store/row_buffer.hpp"
-#include "store/slices.hpp"
+#include "store/key_purge.hpp"
+#include "store/rocks.hpp"
 
 namespace usher::store {
 namespace {
@@ -34,16 +30,8 @@ namespace {
 constexpr std::string_view format_version = "3";
 constexpr std::string_view format_key = "format";
 constexpr std::string_view purge_prefix = "purge/";  // in meta, with the id of a user who was erased: the key may be in files
-constexpr std::size_t purged_one_by_one_max = 16;    // of more the whole family is rewritten
 constexpr std::string_view segments_key = "segments";
 constexpr std::uint64_t taken_out_at_once = 4096;  // records
-constexpr std::size_t protection_bytes = 8;  // a checksum per key from the batch to the memtable
-constexpr std::array<std::string_view, 9> family_names{"log",   "streams", "snapshots", "idempotency", "timers",
-                                                       "views", "meta",    "persons",   "evidence"};
-
-failure failure_of(const rocksdb::Status& s, std::string_view doing) {
-  return {s.IsCorruption() ? errc::corrupted : errc::io_failure, std::string{doing} + ": " + s.ToString()};
-}
 
 failure other_format(const std::string& found) {
   return {errc::wrong_format, "the data has format \"" + found + "\", this version of Usher reads \"" + std::string{format_version} + "\""};
@@ -55,78 +43,6 @@ std::string after_prefix(std::string_view prefix) {
   while (!end.empty() && static_cast<unsigned char>(end.back()) == 0xff) end.pop_back();
   if (!end.empty()) ++end.back();
   return end;
-}
-
-bool is_derived(family f) {
-  switch (f) {
-    case family::log: case family::meta: case family::persons: case family::evidence: return false;
-    case family::streams: case family::snapshots: case family::idempotency: case family::timers: case family::views: return true;
-  }
-  return false;
-}
-
-/// What the keys of one read model's rows of one kind begin with: `reservations/i`. Such rows are written in order, so that
-/// RocksDB looks for each one's place near that of the row before it. The prefix of a whole read model is none, for RocksDB
-/// 7.8 must not be given a place for a range that is erased.
-class kind_of_row final : public rocksdb::SliceTransform {
- public:
-  const char* Name() const override { return "usher.kind_of_row"; }
-  bool InDomain(const rocksdb::Slice& key) const override { return length(key) < key.size(); }
-  rocksdb::Slice Transform(const rocksdb::Slice& key) const override { return {key.data(), length(key) + 1}; }
-
- private:
-  static std::size_t length(const rocksdb::Slice& key) { return std::min(view(key).find('/'), key.size() - 1) + 1; }
-};
-
-rocksdb::DBOptions database_options(rocksdb::Env* env) {
-  rocksdb::DBOptions o;
-  if (env) {
-    // Such a disk is small and opened thousands of times: no threads to open its files with, nor to count what it does.
-    o.env = env;
-    o.max_file_opening_threads = 1;
-    o.stats_dump_period_sec = 0;
-    o.stats_persist_period_sec = 0;
-  }
-  o.create_if_missing = true;
-  o.create_missing_column_families = true;
-  o.paranoid_checks = true;
-  // Point-in-time recovery, the default, opens without a word after a flipped bit in the middle and drops what follows.
-  o.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
-  o.recycle_log_file_num = 0;  // old bytes behind the tail would look like corruption
-  o.allow_fallocate = true;    // a sync of a file that doesn't grow takes a fraction of the time
-  o.avoid_flush_during_shutdown = false;
-  o.max_background_jobs = 2;
-  o.allow_concurrent_memtable_write = false;  // the vectors below can't, and there are hardly ever two writers
-  o.max_total_wal_size = 1ULL << 30;
-  o.keep_log_file_num = 4;
-  o.file_checksum_gen_factory = rocksdb::GetFileChecksumGenCrc32cFactory();  // the manifest knows what each table has to be
-  return o;
-}
-
-rocksdb::ColumnFamilyOptions family_options(family f, const std::shared_ptr<rocksdb::Cache>& cache) {
-  rocksdb::BlockBasedTableOptions table;
-  table.block_cache = cache;
-  table.format_version = 5;
-  rocksdb::ColumnFamilyOptions o;
-  if (f == family::log) {
-    table.block_size = 16 << 10;
-    o.write_buffer_size = 64 << 20;
-    o.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(2));  // each partition grows at its end
-  } else {
-    table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
-    o.write_buffer_size = f == family::views ? 16 << 20 : 8 << 20;
-    if (f == family::views) o.memtable_insert_with_hint_prefix_extractor = std::make_shared<kind_of_row>();
-  }
-  // Written all the time and read at start alone: what comes is put at the end, and sorted when the buffer is full.
-  if (f == family::streams || f == family::timers || f == family::idempotency) o.memtable_factory = buffers_sorted_when_read();
-  if (f == family::persons) {
-    o.compression = rocksdb::kNoCompression;  // of random bytes
-    table.no_block_cache = true;              // what is erased must not live on in memory
-  } else {  // levels 0 and 1 are soon written again
-    o.compression_per_level = {rocksdb::kNoCompression, rocksdb::kNoCompression, rocksdb::kLZ4Compression};
-  }
-  o.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-  return o;
 }
 
 result<record_ptr> decoded(std::string_view stored, std::uint32_t partition, std::uint64_t index) {
@@ -169,69 +85,9 @@ struct database::impl {
   result<void> find_ends(bool read_only);
   result<void> find_readable_end(std::uint32_t partition);
 
-  std::vector<std::string> data_files() const;
-  std::vector<std::string> files_with_persons() const;
-  result<void> rewrite_persons(const std::vector<std::string>& user_ids);
-  result<void> begin_purge(const std::vector<std::string>& user_ids);
-  std::mutex purging;
-  std::vector<std::string> purging_users;  // whose keys were rewritten, while old files are left
-  std::vector<std::string> purging_files;  // these; RocksDB never gives a name twice
   std::unique_ptr<segments> archived;
+  std::unique_ptr<key_purge> purging;
 };
-
-/// The names of all tables, and of the write-ahead logs that hold anything.
-std::vector<std::string> database::impl::data_files() const {
-  std::vector<std::string> out;
-  static_cast<void>(db->GetEnv()->GetChildren(db->GetName(), &out));
-  std::erase_if(out, [this](const std::string& name) {
-    std::uint64_t bytes = 0;
-    if (name.ends_with(".sst")) return false;
-    return !name.ends_with(".log") || (db->GetEnv()->GetFileSize(db->GetName() + "/" + name, &bytes).ok() && bytes == 0);
-  });
-  return out;
-}
-
-/// The names of the files that may hold keys: write-ahead logs, tables of `persons`, and those that only readers still need,
-/// whosever they were.
-std::vector<std::string> database::impl::files_with_persons() const {
-  auto out = data_files();
-  std::vector<rocksdb::LiveFileMetaData> live;
-  db->GetLiveFilesMetaData(&live);
-  for (const auto& f : live)
-    if (f.column_family_name != family_names[static_cast<std::size_t>(family::persons)]) std::erase(out, f.name.substr(f.name.find_last_of('/') + 1));
-  return out;
-}
-
-/// Brings deletions down to what they delete, where both go.
-result<void> database::impl::rewrite_persons(const std::vector<std::string>& user_ids) {
-  rocksdb::CompactRangeOptions options;
-  options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
-  options.exclusive_manual_compaction = false;  // other families go on being compacted
-  if (user_ids.size() > purged_one_by_one_max) {
-    const auto s = db->CompactRange(options, at(family::persons), nullptr, nullptr);
-    if (!s.ok()) return failure_of(s, "rewriting the keys of persons");
-    return {};
-  }
-  for (const auto& id : user_ids) {
-    const auto key = slice(id);
-    const auto s = db->CompactRange(options, at(family::persons), &key, &key);
-    if (!s.ok()) return failure_of(s, "rewriting the keys of persons");
-  }
-  return {};
-}
-
-result<void> database::impl::begin_purge(const std::vector<std::string>& user_ids) {
-  purging_users.clear();
-  auto before = files_with_persons();
-  const std::vector<rocksdb::ColumnFamilyHandle*> all{handles.begin(), handles.end()};
-  if (const auto flushed = db->Flush({}, all); !flushed.ok()) return failure_of(flushed, "flushing");
-  for (auto& file : files_with_persons())
-    if (file.ends_with(".sst")) before.push_back(std::move(file));  // a write-ahead log of now never had these keys
-  if (auto rewritten = rewrite_persons(user_ids); !rewritten) return rewritten;
-  purging_files = std::move(before);
-  purging_users = user_ids;
-  return {};
-}
 
 /// Families that are missing are made on opening: so that what is refused stays as it was, its format is looked at before.
 result<void> database::impl::refuse_strange_families(const std::string& directory, const rocksdb::DBOptions& options) {
@@ -272,6 +128,7 @@ result<void> database::impl::open(const std::string& directory, rocksdb::Env* en
   db.reset(raw);
   db->DestroyColumnFamilyHandle(opened.front());  // RocksDB insists on its default family, which stays empty
   std::copy(opened.begin() + 1, opened.end(), handles.begin());
+  purging = std::make_unique<key_purge>(*db, handles);
   if (auto checked = check_format(); !checked) return checked.error();
   if (auto read = open_segments(directory, env, cache); !read) return read;
   if (!read_only)
@@ -565,24 +422,7 @@ result<std::vector<std::string>> database::users_to_purge() const {
   return out;
 }
 
-result<bool> database::purge(const std::vector<std::string>& user_ids) {
-  const std::lock_guard one_at_a_time{impl_->purging};
-  if (impl_->purging_users != user_ids || user_ids.empty())
-    if (auto begun = impl_->begin_purge(user_ids); !begun) return begun.error();
-  // What was dropped vanishes by and by; this looks for all of it, and returns when it is done.
-  auto s = impl_->db->DisableFileDeletions();
-  if (s.ok()) s = impl_->db->EnableFileDeletions(false);
-  if (!s.ok()) return failure_of(s, "dropping old files");
-  auto there = impl_->data_files();
-  // A table that is in use after the rewriting has none of these keys.
-  std::vector<rocksdb::LiveFileMetaData> live;
-  impl_->db->GetLiveFilesMetaData(&live);
-  for (const auto& f : live) std::erase(there, f.name.substr(f.name.find_last_of('/') + 1));
-  std::erase_if(impl_->purging_files, [&](const auto& name) { return std::find(there.begin(), there.end(), name) == there.end(); });
-  if (!impl_->purging_files.empty()) return false;
-  impl_->purging_users.clear();
-  return true;
-}
+result<bool> database::purge(const std::vector<std::string>& user_ids) { return impl_->purging->run(user_ids); }
 
 result<void> database::purged(const std::vector<std::string>& user_ids) {
   rocksdb::WriteBatch batch;
@@ -658,7 +498,7 @@ result<void> database::put_derived(family f, const std::vector<row>& rows) {
 
 result<void> database::erase_prefix(family f, std::string_view prefix) {
   if (!is_derived(f)) bug("a family that is not derived");
-  if (f == family::views && kind_of_row{}.InDomain(slice(prefix))) bug("a read model's rows go together");
+  if (f == family::views && is_within_a_kind_of_row(prefix)) bug("a read model's rows go together");
   const auto end = after_prefix(prefix);
   rocksdb::WriteOptions options;
   options.disableWAL = true;

@@ -15,9 +15,10 @@
 #include <sstream>
 #include <utility>
 
+#include "store/big_endian.hpp"
 #include "store/bug.hpp"
 #include "store/filesystem.hpp"
-#include "store/slices.hpp"
+#include "store/rocks.hpp"
 
 namespace usher::store {
 namespace {
@@ -51,18 +52,11 @@ std::string name_of(const segment& s) {
 }  // namespace
 
 std::string log_key(std::uint32_t partition, std::uint64_t index) {
-  std::string key(10, '\0');
-  key[0] = static_cast<char>(partition >> 8);
-  key[1] = static_cast<char>(partition);
-  for (int i = 0; i != 8; ++i) key[2 + i] = static_cast<char>(index >> (56 - 8 * i));
-  return key;
+  std::string key{static_cast<char>(partition >> 8), static_cast<char>(partition)};
+  return key.append(view(big_endian(index)));
 }
 
-std::uint64_t index_in_key(std::string_view key) {
-  std::uint64_t index = 0;
-  for (const char c : key.substr(2)) index = (index << 8) | static_cast<unsigned char>(c);
-  return index;
-}
+std::uint64_t index_in_key(std::string_view key) { return number_at(key, 2); }
 
 segments::segments(std::string directory, rocksdb::Env* env, std::shared_ptr<rocksdb::Cache> cache)
     : home_{(fs::path{std::move(directory)} / "segments").string()}, env_{env}, cache_{std::move(cache)} {}
