@@ -223,7 +223,7 @@ void shell::send_on(const slip_ptr& s, std::vector<v1::StreamEvent> events, v1::
   tentative_ = std::make_unique<tentative>();
   auto& t = *tentative_;
   t.end = s->end;
-  t.state = state_->clone();
+  t.state = version_ == 0 ? std::move(state_) : state_->clone();  // what has no past is made anew where it is refused
   t.version = version_;
   add_events(std::move(events), std::move(stream), *t.state, t.version, s->written);
   if (snapshot_is_due(t.version)) {
@@ -278,9 +278,10 @@ void shell::end_slip(slip_end::outcome outcome) {
     state_ = std::move(after->state);
     version_ = after->version;
     changed();
-  } else if (after->snapshot_before) {
-    std::tie(snapshot_version_, snapshot_bytes_) = *after->snapshot_before;
+    return;
   }
+  if (!state_) state_ = make_entity(ref_.kind());
+  if (after->snapshot_before) std::tie(snapshot_version_, snapshot_bytes_) = *after->snapshot_before;
 }
 
 /// The state has moved on: repeat what the process owes, decide again what was put off.

@@ -137,7 +137,7 @@ class shell : public caf::event_based_actor {
   surroundings& around_;
   const v1::EntityRef ref_;
   const store::short_hash key_;
-  std::unique_ptr<entity> state_;
+  std::unique_ptr<entity> state_;          ///< null while all that there is belongs to a slip
   std::uint64_t version_ = 0;
   std::uint64_t snapshot_version_ = 0;
   std::uint64_t snapshot_bytes_ = 0;
