@@ -237,20 +237,6 @@ TEST_CASE("a person with more places than the show allows, or than their reserva
   }
 }
 
-TEST_CASE("a queue with a gap, a number twice or a number that nobody has is found") {
-  story s;
-  s.write(s.joined(1)).write(s.joined(2)).write(s.admitted(1));
-  SECTION("a gap") { s.write(s.joined(4)); }
-  SECTION("a number twice") { s.write(s.joined(2)); }
-  SECTION("somebody left who never came") { s.write(s.left(3)); }
-  SECTION("somebody was let in who never came") { s.write(s.admitted(3)); }
-  SECTION("somebody was let in again") { s.write(s.admitted(1)); }
-  SECTION("more were let in than are counted") { s.write(s.joined(3)).write(s.admitted(3)); }
-  SECTION("nobody was let in") { s.write(s.left(2)).write(s.admitted(2)); }
-  SECTION("somebody left twice") { s.write(s.left(1)).write(s.left(1)); }
-  check_newest(s, "queue_disagrees");
-}
-
 // --- against the oracle --------------------------------------------------------------------------------------------
 
 namespace {
