@@ -5,11 +5,16 @@
 #include "events/draw.hpp"
 
 namespace usher::projections {
+namespace {
+
+constexpr std::uint64_t gap_max = 1'000'000;  // numbers that may have been left out; beyond that the number itself is damaged
+
+}  // namespace
 
 const char* queue_audit::take(const v1::QueueEvent& e) {
   switch (e.kind_case()) {
     case v1::QueueEvent::kOpened: return open(e.opened());
-    case v1::QueueEvent::kRescheduled: opens_at_ms_ = e.rescheduled().opens_at_ms(); return nullptr;
+    case v1::QueueEvent::kRescheduled: schedule(e.rescheduled().opens_at_ms(), e.rescheduled().closes_at_ms()); return nullptr;
     case v1::QueueEvent::kJoined: return join(e.joined());
     case v1::QueueEvent::kLeft: return end(e.left().number(), true, true, "A number left that was not there.");
     case v1::QueueEvent::kAdmitted: return admit(e.admitted());
@@ -22,17 +27,22 @@ const char* queue_audit::take(const v1::QueueEvent& e) {
     case v1::QueueEvent::kLaneAssigned: return assign(e.lane_assigned());
     case v1::QueueEvent::kChanged: set(e.changed().settings()); return nullptr;
     case v1::QueueEvent::kPaused: paused_ = true; return nullptr;
-    case v1::QueueEvent::kResumed: paused_ = false; return nullptr;
+    case v1::QueueEvent::kResumed: paused_ = draining_ = false; return nullptr;
     case v1::QueueEvent::kEntriesClosed: return close_entries(e.entries_closed());
     case v1::QueueEvent::kDrawHeld: return draw(e.draw_held());
     case v1::QueueEvent::kClosed: return close(e.closed());
     case v1::QueueEvent::kReopened: return std::exchange(closed_, false) ? nullptr : "A queue opened again that was open.";
-    case v1::QueueEvent::kDrained:
+    case v1::QueueEvent::kDrained: draining_ = true; return nullptr;
+    case v1::QueueEvent::kSupplyNoted: left_ = e.supply_noted(); return nullptr;
     case v1::QueueEvent::kNoticed:
-    case v1::QueueEvent::kSupplyNoted:
     case v1::QueueEvent::KIND_NOT_SET: break;
   }
   return nullptr;
+}
+
+void queue_audit::schedule(std::int64_t opens_at_ms, std::int64_t closes_at_ms) {
+  opens_at_ms_ = opens_at_ms;
+  closes_at_ms_ = closes_at_ms;
 }
 
 void queue_audit::set(const v1::QueueSettings& s) {
@@ -54,7 +64,7 @@ void queue_audit::put(std::uint32_t number, std::size_t lane) { lanes_[lane].ord
 
 const char* queue_audit::open(const v1::QueueOpened& e) {
   if (std::exchange(opened_, true)) return "A queue was opened twice.";
-  opens_at_ms_ = e.opens_at_ms();
+  schedule(e.opens_at_ms(), e.closes_at_ms());
   if (!e.draw_secret().empty()) commitment_ = draw::commitment(e.draw_secret());
   set(e.settings());
   return nullptr;
@@ -63,6 +73,7 @@ const char* queue_audit::open(const v1::QueueOpened& e) {
 const char* queue_audit::join(const v1::QueueJoined& e) {
   if (e.number() <= joined()) return "A number was given out twice.";
   const bool is_next = e.number() == joined() + 1;
+  if (e.number() - joined() > gap_max) return "A number was given out that is not the next.";
   if (e.has_settings()) set(e.settings());
   const bool has_lane = e.lane() < lanes_.size();
   const std::size_t lane = has_lane ? e.lane() : 0;
@@ -74,7 +85,9 @@ const char* queue_audit::join(const v1::QueueJoined& e) {
   if (takes_part) entries_.add(draw::leaf_of(e.number(), e.ticket_id(), e.user_id(), e.at_ms()));
   if (!is_next) return "A number was given out that is not the next.";
   if (!has_lane) return "Somebody joined a lane that there is not.";
-  return closed_ ? "Somebody joined a queue that was closed." : nullptr;
+  if (closed_) return "Somebody joined a queue that was closed.";
+  if (draining_) return "Somebody joined a queue that takes nobody in any more.";
+  return is_over(e.at_ms()) ? "Somebody joined after the sale was over." : nullptr;
 }
 
 /// A ticket that changed lanes has left a place behind that is nobody's.
@@ -115,6 +128,8 @@ const char* queue_audit::admit(const v1::TicketsAdmitted& e) {
   if (closed_) wrong = "Somebody was let in by a queue that was closed.";
   if (e.at_ms() < opens_at_ms_) wrong = "Somebody was let in before the sale opened.";
   if (entries_.size() != 0 && !drawn_) wrong = "Somebody was let in before the draw.";
+  if (left_ && left_->available() == 0) wrong = "Somebody was let in when nothing was to be had.";
+  if (e.expires_at_ms() <= e.at_ms()) wrong = "Somebody was let in for no time at all.";
 
   auto& people = let_in_[e.expires_at_ms()];
   std::uint64_t count = 0;
@@ -148,6 +163,7 @@ const char* queue_audit::expire(const v1::AdmissionsExpired& e) {
     }
     let_in_.erase(let_in_.begin());
   }
+  if (e.until_ms() > e.at_ms()) return "Admissions ended before their time was over.";
   return count == e.count() ? nullptr : "Other admissions ran out than the event counts.";
 }
 
@@ -170,6 +186,8 @@ const char* queue_audit::assign(const v1::LaneAssigned& e) {
   if (e.lane() >= lanes_.size()) return "Somebody was put into a lane that there is not.";
   if (e.number() == 0) return nullptr;
   if (!exists(e.number()) || phase_of(e.number()) != waiting) return "A number changed lanes that did not wait.";
+  if (lane_of(e.number()) == e.lane()) return "A number changed to the lane that it was in.";
+  if (entries_closed_ && !drawn_ && e.number() <= entries_.size()) return "A number changed lanes that was about to be drawn.";
   const auto number = static_cast<std::uint32_t>(e.number());
   tickets_[number - 1] = static_cast<char>(e.lane() << 2 | waiting);
   put(number, e.lane());
@@ -187,11 +205,15 @@ const char* queue_audit::close(const v1::QueueClosed& e) {
     l.order.clear();
   }
   if (was_closed) return "A queue was closed twice.";
+  if (e.why() == v1::SALE_OVER && !is_over(e.at_ms())) return "A queue closed before its sale was over.";
+  if (e.why() == v1::SOLD_OUT && (!left_ || left_->available() + left_->held() != 0)) return "A queue closed as sold out that was not.";
   return count == e.count() ? nullptr : "Others waited at the end than the event counts.";
 }
 
 const char* queue_audit::close_entries(const v1::EntriesClosed& e) {
   if (std::exchange(entries_closed_, true)) return "The entries of a draw were closed twice.";
+  entries_closed_at_ms_ = e.at_ms();
+  if (e.at_ms() < opens_at_ms_) return "The entries of a draw were closed before the sale opened.";
   const auto root = entries_.root();
   if (e.count() != entries_.size()) return "Others take part in the draw than came in time.";
   return e.root() == bytes_of(root) ? nullptr : "The root of the draw is not that of its tickets.";
@@ -200,7 +222,9 @@ const char* queue_audit::close_entries(const v1::EntriesClosed& e) {
 /// Puts those who took part into the order of the draw; whoever came later stays behind them.
 const char* queue_audit::draw(const v1::DrawHeld& e) {
   if (!entries_closed_ || std::exchange(drawn_, true)) return "A draw was held before its entries were closed, or twice.";
+  const char* wrong = nullptr;
   if (!commitment_ || *commitment_ != draw::commitment(e.secret())) return "The secret of the draw is not what its commitment says.";
+  if (e.at_ms() <= entries_closed_at_ms_) wrong = "The secret of the draw was told before anybody could see its root.";
   const auto count = static_cast<std::uint32_t>(entries_.size());
   std::vector<lane> sorted(lanes_.size());
   for (const auto number : draw::order(e.secret(), entries_.root(), count))
@@ -212,7 +236,7 @@ const char* queue_audit::draw(const v1::DrawHeld& e) {
   }
   lanes_.swap(sorted);
   moved_.clear();
-  return nullptr;
+  return wrong;
 }
 
 }  // namespace usher::projections

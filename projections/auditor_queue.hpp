@@ -47,13 +47,15 @@ class queue_audit {
   [[nodiscard]] std::uint64_t inside_at(std::int64_t now_ms) const;
   [[nodiscard]] std::uint64_t still_inside(const std::vector<std::uint32_t>& people) const;
   void set(const v1::QueueSettings&);
+  void schedule(std::int64_t opens_at_ms, std::int64_t closes_at_ms);
+  [[nodiscard]] bool is_over(std::int64_t now_ms) const { return closes_at_ms_ != 0 && now_ms >= closes_at_ms_; }
   void put(std::uint32_t number, std::size_t lane);
 
   // A ticket is its phase in the lowest bits, and its lane above them.
   [[nodiscard]] std::uint64_t joined() const { return tickets_.size(); }
   [[nodiscard]] bool exists(std::uint64_t number) const { return number != 0 && number <= joined(); }
   [[nodiscard]] phase phase_of(std::uint64_t number) const { return static_cast<phase>(tickets_[number - 1] & 3); }
-  [[nodiscard]] std::size_t lane_of(std::uint64_t number) const { return static_cast<std::size_t>(tickets_[number - 1]) >> 2; }
+  [[nodiscard]] std::size_t lane_of(std::uint64_t number) const { return static_cast<unsigned char>(tickets_[number - 1]) >> 2; }
   void set_phase(std::uint64_t number, phase now);
 
   std::string tickets_;
@@ -64,9 +66,13 @@ class queue_audit {
   std::uint64_t inside_ = 0;
   std::uint32_t max_active_ = 0;
   std::int64_t opens_at_ms_ = 0;
+  std::int64_t closes_at_ms_ = 0;          // 0: never
+  std::int64_t entries_closed_at_ms_ = 0;
+  std::optional<v1::SupplyNoted> left_;    // nullopt: nobody has said
   bool opened_ = false;
   bool by_lot_ = true;
   bool paused_ = false;
+  bool draining_ = false;
   bool closed_ = false;
   bool entries_closed_ = false;
   bool drawn_ = false;

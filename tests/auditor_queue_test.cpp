@@ -258,7 +258,10 @@ TEST_CASE("whoever joins has the next number, in a lane that there is, of a queu
   }
 }
 
-TEST_CASE("a queue that was not opened with its show has the settings of the first who joins") {
+TEST_CASE("a queue that was not opened with its show has the settings of the first who joins, if they bring any") {
+  story without;
+  without.write(without.joined(1)).write(without.joined(2)).write(without.admitted(2, 2));
+  CHECK(found(without).empty());
   story s;
   auto first = s.joined(1);
   auto& settings = *first[0].mutable_queue()->mutable_joined()->mutable_settings();
@@ -700,6 +703,101 @@ TEST_CASE("a queue closes once, and counts those who waited in vain") {
   SECTION("closed again after it was opened again, and those counted who waited the first time") {
     w.write(w.woken()).does("reschedule {}").join({"fay"});
     w.finds(others_waited, w.said("closed { count: 3 }"));
+  }
+}
+
+// --- what a queue would not do -------------------------------------------------------------------------------------
+
+TEST_CASE("nobody joins who would have been turned away") {
+  auto w = a_busy_room();
+  SECTION("the queue takes nobody in any more") {
+    w.does("drain { reason: 'the hall is wet' }");
+    w.finds("Somebody joined a queue that takes nobody in any more.", w.said("joined { number: 6 }"));
+  }
+  SECTION("it does again") {
+    w.does("drain { reason: 'the hall is wet' }").does("resume {}").join({"fay"});
+    CHECK(found(w).empty());
+  }
+  SECTION("the sale is over, though the queue has not closed yet") {
+    w.does("reschedule { closes_at_ms: 1005000 }").pass(5'000);
+    w.finds("Somebody joined after the sale was over.", w.said("joined { number: 6 }"));
+  }
+}
+
+TEST_CASE("nobody is let in where nothing is left, or for no time") {
+  auto w = a_busy_room();
+  w.pass(10'000);
+  SECTION("all that is left is held by others") {
+    w.does("supply { held: 4 }");
+    w.finds("Somebody was let in when nothing was to be had.", w.admitted(4, 2));
+  }
+  SECTION("the admission is over as it begins") {
+    w.finds("Somebody was let in for no time at all.", w.woken(),
+            [](auto& e) { e.mutable_admitted()->set_expires_at_ms(e.admitted().at_ms()); });
+  }
+}
+
+TEST_CASE("nobody's admission ends before its time") {
+  auto w = a_busy_room();
+  w.finds("Admissions ended before their time was over.", w.said("expired { until_ms: 1060000 count: 2 }"));
+}
+
+TEST_CASE("a queue closes when its sale is over or all is sold, and not before") {
+  auto w = a_busy_room();
+  const std::string not_sold_out = "A queue closed as sold out that was not.";
+  SECTION("the sale goes on") {
+    w.finds("A queue closed before its sale was over.", w.said("closed { why: SALE_OVER count: 2 }"));
+  }
+  SECTION("nobody has said how much is left") { w.finds(not_sold_out, w.said("closed { why: SOLD_OUT count: 2 }")); }
+  SECTION("something is left") {
+    w.does("supply { available: 1 }");
+    w.finds(not_sold_out, w.said("closed { why: SOLD_OUT count: 2 }"));
+  }
+  SECTION("something may come back") {
+    w.does("supply { held: 1 }");
+    w.finds(not_sold_out, w.said("closed { why: SOLD_OUT count: 2 }"));
+  }
+}
+
+TEST_CASE("a ticket changes to another lane, and not while it is drawn") {
+  SECTION("the lane that it is in") {
+    auto w = a_busy_room();
+    w.finds("A number changed to the lane that it was in.", w.said("lane_assigned { number: 3 }"));
+  }
+  SECTION("between the end of the entries and the draw") {
+    auto w = an_early_room();
+    w.pass(60'000).write(w.woken());
+    w.finds("A number changed lanes that was about to be drawn.", w.said("lane_assigned { number: 1 lane: 1 }"));
+  }
+}
+
+TEST_CASE("everybody can see the root of a draw before its secret is told, and its entries are open until the sale is") {
+  auto w = an_early_room();
+  SECTION("entries that close early") {
+    w.finds("The entries of a draw were closed before the sale opened.", w.said("entries_closed { count: 6 }"));
+  }
+  SECTION("a secret that comes with the root") {
+    w.pass(60'000).write(w.woken());
+    w.finds("The secret of the draw was told before anybody could see its root.",
+            w.said("draw_held { secret: " + secret + " }"));
+  }
+}
+
+TEST_CASE("a number or a lane beyond all measure is a fault, and not the end of the auditor") {
+  SECTION("a number that no memory would hold") {
+    auto w = a_busy_room();
+    w.finds(not_the_next, w.said("joined { number: 4611686018427387904 }"));
+    w.write(w.said("joined { number: 6 }"));
+    CHECK(found(w).size() == 1);
+  }
+  SECTION("more lanes than anybody may have") {
+    waiting_story w{"settings {}" + later_by_lot};
+    std::string lanes;
+    for (int i = 0; i != 40; ++i) lanes += " lanes { name: 'l" + std::to_string(i) + "' }";
+    w.write(w.said("changed { settings {" + lanes + " } }")).write(w.said("joined { number: 1 lane: 35 }")).pass(60'000);
+    w.finds(another_root, w.said("entries_closed { count: 1 }"));
+    w.pass(2'000).write(w.said("draw_held { secret: " + secret + " }"));
+    CHECK(found(w).size() == 1);
   }
 }
 

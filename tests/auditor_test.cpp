@@ -1,5 +1,5 @@
-// The auditor as a whole: each way in which a show, what it sells and its queue can contradict themselves is found where it
-// happens, and a log that doesn't is left alone, also in a node. Money and reservations have files of their own.
+// The auditor as a whole: each way in which a show and what it sells can contradict themselves is found where it happens, and a
+// log that doesn't is left alone, also in a node. Money, reservations and queues have files of their own.
 
 #include <catch2/catch.hpp>
 
