@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <functional>
 #include <iostream>
 #include <map>
@@ -21,6 +20,7 @@
 #include "tests/auditor.hpp"
 #include "tests/client.hpp"
 #include "tests/simulation/world.hpp"
+#include "tests/small_sale.hpp"
 
 namespace usher::tests {
 
@@ -389,29 +389,8 @@ TEST_CASE("a log that the engine wrote has no fault in any interleaving, and eac
 
 namespace {
 
-/// A node with a show on it, and what its auditor says.
-struct box_office : test_node {
-  std::string show;
-
-  box_office() {
-    const auto opened = client{*this}.post("/shows",
-                                           R"({"title":"Evening","venue":"Hall","currency":"EUR","startsAt":"2096-03-01T19:30:00Z",
-            "tiers":[{"name":"All","price":1000}],"sections":[{"name":"Stalls","kind":"seated","rows":[{"name":"A","seats":9,"tier":"All"}]}]})",
-                                           token("usr_boss", http::role::operator_));
-    REQUIRE(opened.status == 201);
-    show = opened.text("showId");
-  }
-
-  /// @return the reservation's id
-  std::string sell(const std::string& user, const std::string& seat) {
-    client c{*this};
-    REQUIRE(c.post("/balance/charge", R"({"amount":1000})", token(user)).status == 200);
-    const auto held = c.post("/reservations", R"({"showId":")" + show + R"(","seats":[")" + seat + R"("]})", token(user));
-    REQUIRE(held.status == 201);
-    REQUIRE(c.post("/payment", R"({"reservationId":")" + held.text("reservationId") + R"("})", token(user)).status == 200);
-    return held.text("reservationId");
-  }
-
+/// What the auditor of a node says.
+struct box_office : small_sale {
   /// @return the gauge's value; -1 where there is none
   double gauge(const std::string& name) {
     const auto text = "\n" + client{*this}.get("/metrics").body;
@@ -541,14 +520,7 @@ TEST_CASE("the log of a node that is stopped can be judged as well") {
   box_office office;
   office.sell("usr_ann", "A-1");
   office.stop();
-  const auto verify = [&](const std::string& how) {
-    std::string out;
-    auto* pipe = ::popen((USHER_BINARY " verify --data " + office.directory() + how + " 2>&1").c_str(), "r");
-    REQUIRE(pipe);
-    for (int c = std::fgetc(pipe); c != EOF; c = std::fgetc(pipe)) out += static_cast<char>(c);
-    const int status = ::pclose(pipe);
-    return std::pair{WEXITSTATUS(status), out};
-  };
+  const auto verify = [&](const std::string& how) { return usher_says("verify --data " + office.directory() + how); };
   const auto good = verify("");
   INFO(good.second);
   CHECK(good.first == 0);
