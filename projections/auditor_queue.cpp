@@ -77,7 +77,7 @@ const char* queue_audit::join(const v1::QueueJoined& e) {
   if (e.has_settings()) set(e.settings());
   const bool has_lane = e.lane() < lanes_.size();
   const std::size_t lane = has_lane ? e.lane() : 0;
-  const bool takes_part = commitment_ && by_lot_ && !entries_closed_ && e.at_ms() < opens_at_ms_ && entries_.size() == joined();
+  const bool takes_part = commitment_ && by_lot_ && !entries_closed_at_ms_ && e.at_ms() < opens_at_ms_ && entries_.size() == joined();
   tickets_.resize(e.number() - 1, static_cast<char>(over));
   tickets_.push_back(static_cast<char>(lane << 2 | waiting));
   ++waiting_;
@@ -187,7 +187,7 @@ const char* queue_audit::assign(const v1::LaneAssigned& e) {
   if (e.number() == 0) return nullptr;
   if (!exists(e.number()) || phase_of(e.number()) != waiting) return "A number changed lanes that did not wait.";
   if (lane_of(e.number()) == e.lane()) return "A number changed to the lane that it was in.";
-  if (entries_closed_ && !drawn_ && e.number() <= entries_.size()) return "A number changed lanes that was about to be drawn.";
+  if (entries_closed_at_ms_ && !drawn_ && e.number() <= entries_.size()) return "A number changed lanes that was about to be drawn.";
   const auto number = static_cast<std::uint32_t>(e.number());
   tickets_[number - 1] = static_cast<char>(e.lane() << 2 | waiting);
   put(number, e.lane());
@@ -211,7 +211,7 @@ const char* queue_audit::close(const v1::QueueClosed& e) {
 }
 
 const char* queue_audit::close_entries(const v1::EntriesClosed& e) {
-  if (std::exchange(entries_closed_, true)) return "The entries of a draw were closed twice.";
+  if (entries_closed_at_ms_) return "The entries of a draw were closed twice.";
   entries_closed_at_ms_ = e.at_ms();
   if (e.at_ms() < opens_at_ms_) return "The entries of a draw were closed before the sale opened.";
   const auto root = entries_.root();
@@ -221,10 +221,10 @@ const char* queue_audit::close_entries(const v1::EntriesClosed& e) {
 
 /// Puts those who took part into the order of the draw; whoever came later stays behind them.
 const char* queue_audit::draw(const v1::DrawHeld& e) {
-  if (!entries_closed_ || std::exchange(drawn_, true)) return "A draw was held before its entries were closed, or twice.";
+  if (!entries_closed_at_ms_ || std::exchange(drawn_, true)) return "A draw was held before its entries were closed, or twice.";
   const char* wrong = nullptr;
   if (!commitment_ || *commitment_ != draw::commitment(e.secret())) return "The secret of the draw is not what its commitment says.";
-  if (e.at_ms() <= entries_closed_at_ms_) wrong = "The secret of the draw was told before anybody could see its root.";
+  if (e.at_ms() <= *entries_closed_at_ms_) wrong = "The secret of the draw was told before anybody could see its root.";
   const auto count = static_cast<std::uint32_t>(entries_.size());
   std::vector<lane> sorted(lanes_.size());
   for (const auto number : draw::order(e.secret(), entries_.root(), count))

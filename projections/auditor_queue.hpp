@@ -67,14 +67,13 @@ class queue_audit {
   std::uint32_t max_active_ = 0;
   std::int64_t opens_at_ms_ = 0;
   std::int64_t closes_at_ms_ = 0;          // 0: never
-  std::int64_t entries_closed_at_ms_ = 0;
+  std::optional<std::int64_t> entries_closed_at_ms_;
   std::optional<v1::SupplyNoted> left_;    // nullopt: nobody has said
   bool opened_ = false;
   bool by_lot_ = true;
   bool paused_ = false;
   bool draining_ = false;
   bool closed_ = false;
-  bool entries_closed_ = false;
   bool drawn_ = false;
   std::optional<merkle::digest> commitment_;  // to the secret of the draw
   merkle::frontier entries_;                  // over the tickets that take part
